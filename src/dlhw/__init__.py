@@ -1,0 +1,25 @@
+"""dlhw: a laboratory for the classic experiments of a first deep-learning course.
+
+    import dlhw
+    run = dlhw.run("model=fc", "epochs=2")  # what `dlhw model=fc epochs=2` does
+    run.rows, run.results, run.folder, run.plots
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dlhw.one_run import Run
+
+__version__ = "0.1.0"
+
+
+def run(*overrides: str, config_dir: str | None = None) -> "Run":
+    """Train one run from Hydra overrides, as the command `dlhw` does, and hand back what came of it.
+
+    Raises dlhw.errors.UserError for what cannot be used (nothing is written then), RunFailed for a run that broke off.
+    """
+    from dlhw import one_run
+    from dlhw.cli import log_to_console
+
+    log_to_console()
+    return one_run.run(*overrides, config_dir=config_dir)

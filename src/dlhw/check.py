@@ -1,0 +1,222 @@
+"""The strict check: every key is one that somebody reads, every value one that it can hold.
+
+Hydra refuses a misspelt key only when it is typed without a plus. Here a composed config is compared with the root
+schema and with the signature of every `_target_`, whichever way a key came in: command line, `+`, `++`, an experiment
+file, a user's own folder.
+"""
+
+import inspect
+import re
+import typing
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from types import NoneType, UnionType
+from typing import Any, Literal
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+
+from dlhw.config import GROUPS
+from dlhw.errors import UserError, first_line
+
+INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
+SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch")}  # by the run, not by YAML
+
+
+def check(config: DictConfig) -> None:
+    """Raise UserError at the first key or value that nobody can use. Imports the modules of the config's targets."""
+    check_keys(config)
+    check_values(config)
+    for group in GROUPS:
+        check_part(config[group], group, SUPPLIED.get(group, ()))
+
+
+def check_keys(node: DictConfig, path: str = "") -> None:
+    """Compare the keys of a node that a dataclass types, and of such nodes below it, with the dataclass's fields."""
+    known = [f.name for f in fields(OmegaConf.get_type(node))]  # type: ignore[arg-type]
+    known += ["env"] if path == "hydra." else []  # a config group of Hydra's that its schema leaves out
+    for key in node:
+        child = node._get_node(key)
+        if path == "" and key == "hydra":
+            check_keys(node.hydra, "hydra.")
+        elif key not in known:
+            raise UserError(unknown_key(f"{path}{key}", known if path else [*known, "defaults", "hydra"]))
+        elif isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
+            if is_dataclass(OmegaConf.get_type(child)):
+                check_keys(child, f"{path}{key}.")
+
+
+def check_values(node: DictConfig, path: str = "") -> None:
+    """Compare the values of our own schema with what its fields allow."""
+    for spec in fields(OmegaConf.get_type(node)):  # type: ignore[arg-type]
+        key = f"{path}{spec.name}"
+        if spec.name not in node or OmegaConf.is_missing(node, spec.name):
+            raise UserError(f"{key} is missing")
+        value = node[spec.name]
+        if is_dataclass(spec.type):
+            if not isinstance(value, DictConfig):
+                raise UserError(f"{key}={shown(value)}: has the keys {', '.join(f.name for f in fields(spec.type))}")
+            check_values(value, f"{key}.")
+        elif "allowed" in spec.metadata:
+            check_allowed(key, value, spec.metadata["allowed"])
+        elif "minimum" in spec.metadata:
+            check_minimum(key, value, spec.metadata["minimum"], spec.metadata["others"], spec.default)
+        elif "pattern" in spec.metadata and not re.fullmatch(spec.metadata["pattern"], str(value)):
+            raise UserError(f"{key}={shown(value)}: {spec.metadata['rule']}")
+
+
+def drop_foreign_keys(config: DictConfig, overrides: Iterable[str]) -> None:
+    """Where the user typed a class of their own, remove the keys of the shipped option that the class does not take.
+
+    Keys that the user typed stay, to be refused by `check` if the class does not take them.
+    """
+    typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    for group in GROUPS:
+        if f"{group}._target_" not in typed:
+            continue
+        takes = signature_of(locate(config[group]._target_, group))
+        if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            with open_dict(config[group]):
+                for key in list(config[group]):
+                    if key not in takes and key not in INSTANTIATE_KEYS and f"{group}.{key}" not in typed:
+                        del config[group][key]
+
+
+def check_allowed(key: str, value: Any, allowed: Iterable[Any]) -> None:
+    if not any(value == option and isinstance(value, bool) == isinstance(option, bool) for option in allowed):
+        options = [shown(option) for option in allowed]
+        raise UserError(f"{key}={shown(value)}: is one of {', '.join(options)}{did_you_mean(str(value), options)}")
+
+
+def check_minimum(key: str, value: Any, minimum: float, others: tuple[Any, ...], default: Any) -> None:
+    if value in others or (value is None and default is None):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= minimum or value == float("inf"):
+        kind = " or ".join([f"at least {minimum}", *map(shown, others)])
+        raise UserError(f"{key}={shown(value)}: must be {kind}")
+
+
+def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
+    """Compare a part's keys and value types with its target's signature, and nested parts with theirs."""
+    if not isinstance(node, DictConfig):
+        raise UserError(f"{path}={shown(node)}: holds a part's keys; choose an option of its group, as in {path}=…")
+    if "_target_" not in node:
+        wrong = get_close_matches("_target_", [str(key) for key in node], n=1)
+        raise UserError(f"{path} has no _target_" + (f"; did you mean _target_ by '{wrong[0]}'?" if wrong else ""))
+    target = locate(node._target_, path)
+    parameters = {k: p for k, p in signature_of(target).items() if k not in supplied}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in node:
+        if str(key) not in parameters and key not in INSTANTIATE_KEYS and not open_ended:
+            hint = f" ({node._target_} takes no such key)"
+            raise UserError(unknown_key(f"{path}.{key}", [*parameters, *INSTANTIATE_KEYS], hint))
+    for name, parameter in parameters.items():
+        if name not in node:
+            if parameter.default is parameter.empty and parameter.kind not in (
+                parameter.VAR_KEYWORD,
+                parameter.VAR_POSITIONAL,
+            ):
+                raise UserError(f"{path}.{name} is missing: {node._target_} needs it, as in +{path}.{name}=…")
+            continue
+        if OmegaConf.is_missing(node, name):
+            raise UserError(f"{path}.{name} is missing: give it on the command line, as in {path}.{name}=…")
+        if isinstance(node[name], DictConfig) and "_target_" in node[name]:
+            check_part(node[name], f"{path}.{name}")
+        else:
+            check_type(f"{path}.{name}", plain(node[name]), parameter.annotation)
+
+
+def locate(target: str, path: str) -> Any:
+    """The class or function that a dotted path names; UserError with the nearest name where there is none."""
+    try:
+        return get_object(target)
+    except Exception as error:
+        module_name, _, name = target.rpartition(".")
+        try:
+            module = get_object(module_name) if module_name else None
+        except Exception:
+            module = None
+        near = did_you_mean(name, dir(module)) if module is not None else ""
+        cause = f": {first_line(error.__cause__)}" if module is None and error.__cause__ else ""
+        raise UserError(f"{path}._target_={target}: cannot be imported{cause}{near}") from error
+
+
+def signature_of(target: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a class's constructor or of a function, with annotations evaluated where they can be."""
+    try:
+        return dict(inspect.signature(target, eval_str=True).parameters)
+    except Exception:  # an annotation that cannot be evaluated at run time
+        return dict(inspect.signature(target).parameters)
+
+
+def check_type(key: str, value: Any, annotation: Any) -> None:
+    """Raise UserError where a plain value cannot be what the annotation says; an annotation not understood passes."""
+    if not matches(value, annotation):
+        options = literals(annotation)
+        allowed = "one of " + ", ".join(options) if options else type_name(annotation)
+        raise UserError(f"{key}={shown(value)}: must be {allowed}{did_you_mean(str(value), options)}")
+
+
+def matches(value: Any, annotation: Any) -> bool:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, UnionType):
+        return any(matches(value, arg) for arg in args)
+    if origin is Literal:
+        return any(value == arg and type(value) is type(arg) for arg in args)
+    if origin in (list, tuple) or annotation in (list, tuple):
+        items = [arg for arg in args if arg is not Ellipsis]
+        if not isinstance(value, list) or (origin is tuple and Ellipsis not in args and len(items) != len(value)):
+            return False
+        kinds = items if origin is tuple and len(items) == len(value) else items[:1] * len(value)
+        return all(matches(item, kind) for item, kind in zip(value, kinds, strict=False))
+    if annotation is NoneType or annotation is None:
+        return value is None
+    if annotation is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation in (bool, str):
+        return isinstance(value, annotation)
+    if isinstance(annotation, type) and not is_dataclass(annotation):
+        return isinstance(value, annotation)
+    return True
+
+
+def literals(annotation: Any) -> list[str]:
+    """The options of a Literal, wherever it stands in a union."""
+    if typing.get_origin(annotation) is Literal:
+        return [shown(option) for option in typing.get_args(annotation)]
+    return [option for arg in typing.get_args(annotation) for option in literals(arg)]
+
+
+def type_name(annotation: Any) -> str:
+    name = annotation.__name__ if isinstance(annotation, type) and not typing.get_args(annotation) else str(annotation)
+    return re.sub(r"\b(torch|typing)\.|\bNoneType\b", lambda m: "null" if m[0] == "NoneType" else "", name).replace(
+        "None", "null"
+    )
+
+
+def plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig | ListConfig) else value
+
+
+def shown(value: Any) -> str:
+    """A value as it is written in YAML and on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(plain(value)).replace("'", "")
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    near = get_close_matches(word, list(candidates), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown_key(path: str, candidates: Iterable[str], hint: str = "") -> str:
+    parent, _, key = path.rpartition(".")
+    near = get_close_matches(key, list(candidates), n=1, cutoff=0.4)
+    suggestion = f"; did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
+    return f"unknown key {path}{hint}{suggestion}"

@@ -1,0 +1,94 @@
+"""The door: commands, errors as one line, signals. It imports no torch before there is a run to begin."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.utils import get_args_parser
+
+from dlhw.config import conf_dir
+from dlhw.errors import RunFailed, UserError, first_line
+from dlhw.explain import USERS_FAULT, one_line
+
+
+def main() -> None:
+    """`dlhw`: a single run goes straight to one_run.py; help, --cfg, sweeps and completion are Hydra's."""
+    args = get_args_parser().parse_args()
+    told_hydra = (args.help, args.hydra_help, args.cfg, args.info, args.multirun, args.shell_completion)
+    asked_config = args.config_name or args.config_path or args.experimental_rerun
+    multirun = any(override.startswith("hydra.mode=") for override in args.overrides)
+    if any(told_hydra) or asked_config or multirun or args.resolve:
+        in_one_line(hydra_main, args.config_dir)
+    else:
+        in_one_line(lambda: single_run(args.overrides, args.config_dir), args.config_dir)
+
+
+def single_run(overrides: list[str], config_dir: str | None) -> None:
+    from dlhw.one_run import run
+
+    run(*overrides, config_dir=config_dir)
+
+
+def hydra_main() -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra's exceptions reach us
+    hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(sweep_job)()
+
+
+def sweep_job(config: Any) -> float | None:
+    from dlhw.one_run import sweep_job
+
+    return sweep_job(config)
+
+
+def in_one_line(command: Callable[[], None], config_dir: str | None = None) -> None:
+    """Run a command; what goes wrong is told in one line, and exits with 2 (the user's part), 1 (the run's), 130 or 143.
+
+    With HYDRA_FULL_ERROR=1 the traceback is shown instead.
+    """
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    sys.path.insert(0, os.getcwd())  # a model class of the user's own, from the folder they stand in
+    signal.signal(signal.SIGTERM, terminate)
+    log_to_console()
+    try:
+        command()
+    except KeyboardInterrupt:
+        refuse("interrupted", 130)
+    except Exception as error:
+        if traceback_wanted:
+            raise
+        if isinstance(error, USERS_FAULT):
+            refuse(one_line(error, config_dir), 2)
+        if isinstance(error, UserError):
+            refuse(str(error), 2)
+        if isinstance(error, RunFailed):
+            refuse(str(error), 1)
+        refuse(f"the run failed: {type(error).__name__}: {first_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+
+
+def refuse(line: str, code: int) -> NoReturn:
+    print(f"dlhw: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that the run is marked as interrupted and workers stop too."""
+    sys.exit(128 + signum)
+
+
+def log_to_console() -> None:
+    """dlhw's own lines to stdout, bare; a run's dlhw.log has them with their times."""
+    log = logging.getLogger("dlhw")
+    if not log.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setLevel(logging.INFO)
+        log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""A config from overrides, checked: what Hydra composes, or one line that says what is wrong with it."""
+
+from collections.abc import Sequence
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from dlhw.check import check, drop_foreign_keys
+from dlhw.errors import UserError
+from dlhw.explain import USERS_FAULT, one_line
+
+
+def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
+    """The config, with Hydra's own node under `hydra`; inside a `hydra_session`. Raises UserError."""
+    try:
+        config = compose("config", overrides=list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        settle(config, config.hydra.overrides.task)
+    except USERS_FAULT as error:
+        raise UserError(one_line(error, config_dir)) from error
+    return config
+
+
+def settle(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError."""
+    drop_foreign_keys(config, overrides)
+    check(config)
+    config.name = config.name

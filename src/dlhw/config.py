@@ -1,0 +1,115 @@
+"""The root schema: the keys that every run shares, and how a config is composed from YAML and overrides.
+
+The keys of a part (data set, model, loss, optimizer, scheduler) are not here: its constructor defines them.
+`check.py` compares a composed config with both.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import mul
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+GROUPS = ("dataset", "model", "loss", "optimizer", "scheduler")
+
+
+def one_of(default: Any, *others: Any) -> Any:
+    """A field whose value is one of those listed."""
+    return field(default=default, metadata={"allowed": (default, *others)})
+
+
+def at_least(minimum: float, default: Any, *others: Any) -> Any:
+    """A field whose value is a number not below `minimum`, or one of `others`."""
+    return field(default=default, metadata={"minimum": minimum, "others": others})
+
+
+@dataclass
+class Monitor:
+    metric: str = "val/accuracy"
+    mode: str = one_of("auto", "min", "max")
+
+
+@dataclass
+class EarlyStopping:
+    patience: int | None = at_least(1, None)
+    min_delta: float = at_least(0, 0.0)
+
+
+NAME_RULE = "names a folder: letters, digits, _ . + and -, beginning with a letter, a digit or _"
+
+
+@dataclass
+class Config:
+    """What conf/config.yaml holds. Types are enforced by OmegaConf, allowed values by `check.check`."""
+
+    dataset: Any = MISSING
+    model: Any = MISSING
+    loss: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+
+    name: str = field(default=MISSING, metadata={"pattern": r"\w[\w.+-]*", "rule": NAME_RULE})
+    seed: int = at_least(0, 0)
+    epochs: int = at_least(1, 20)
+    batch_size: int = at_least(1, 100)
+    device: str = "auto"
+    precision: str = one_of("auto", "fp32", "bf16", "fp64")
+    threads: Any = at_least(1, "auto", "auto")
+    channels_last: Any = one_of("auto", True, False)
+    data_dir: str = "data"
+    monitor: Monitor = field(default_factory=Monitor)
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
+    clip_grad_norm: float | None = at_least(0, None)
+    accumulate_steps: int = at_least(1, 1)
+    limit_batches: int | None = at_least(1, None)
+    log_every: int = at_least(1, 1)
+    test_every_epoch: bool = False
+    plots: str = one_of("all", "basic", "none")
+    checkpoints: str = one_of("best_last", "last", "none")
+    resume: str | None = None
+
+
+def run_name(choices: DictConfig) -> str:
+    """The preset's name where one was chosen, else model_dataset; safe as a folder's name."""
+    chosen = choices.experiment or f"{choices.model}_{choices.dataset}"
+    return str(chosen).replace("/", "_")
+
+
+ConfigStore.instance().store(name="dlhw_schema", node=Config)
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("len", lambda items: None if items is None else len(items), replace=True)
+OmegaConf.register_new_resolver("prod", lambda *sizes: reduce(mul, sizes), replace=True)
+
+
+def conf_dir() -> Path:
+    """The shipped YAML files: inside the package in a wheel, at the repository's top level in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if (inside / "config.yaml").is_file() else Path(__file__).parents[2] / "conf"
+
+
+@contextmanager
+def hydra_session(config_dir: str | None = None) -> Iterator[list[str]]:
+    """Hydra ready to compose from the shipped YAML files; yields the overrides that add the user's own folder.
+
+    A session that is open already (a notebook's, or Hydra's own main) is put back afterwards.
+    """
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="dlhw"):
+            yield [] if config_dir is None else [f"hydra.searchpath=[{Path(config_dir).resolve().as_uri()}]"]
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def load_config(folder: Path) -> DictConfig:
+    """The saved config of a run: `.hydra/config.yaml`, typed by the schema. Raises OSError, YAMLError, OmegaConf's."""
+    saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    return OmegaConf.merge(OmegaConf.structured(Config), saved)  # type: ignore[return-value]

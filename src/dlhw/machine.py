@@ -1,0 +1,89 @@
+"""What the machine offers and what a run takes of it: device, precision, CPU threads, memory."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from dlhw.errors import UserError
+
+
+def choose_device(device: str) -> torch.device:
+    """auto: CUDA when it is there, else the CPU. Raises UserError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
+        raise UserError(f"device={device}: is one of auto, cpu, cuda, cuda:N, mps")
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if count == 0:
+            raise UserError(f"device={device}: torch {torch.__version__} finds no CUDA device here; use device=cpu")
+        if index and int(index) >= count:
+            raise UserError(f"device={device}: this machine has {count} CUDA device(s), cuda:0 to cuda:{count - 1}")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device=mps: torch finds no Metal device here; use device=cpu")
+    return torch.device(device)
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype of weights and inputs; bf16 keeps both in float32 and computes under autocast."""
+    if precision == "fp64" and device.type == "mps":
+        raise UserError("precision=fp64: Metal has no float64; use device=cpu")
+    if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise UserError("precision=bf16: this CUDA device has no bfloat16; use precision=fp32")
+    return torch.float64 if precision == "fp64" else torch.float32
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_threads(threads: int | str, flops_per_step: float) -> int:
+    """auto: one thread for each `FLOPS_PER_THREAD` of a training step, at most the cores.
+
+    Torch's default, a thread a core, loses on small nets: the threads spend their time at barriers.
+    """
+    if threads != "auto":
+        return int(threads)
+    return max(1, min(cores(), int(flops_per_step / FLOPS_PER_THREAD)))
+
+
+FLOPS_PER_THREAD = 2e9
+
+
+@contextmanager
+def cpu_settings(threads: int) -> Iterator[None]:
+    """Run with so many CPU threads, subnormals flushed to zero, and freed memory kept by the process.
+
+    Adam's moments fill with subnormal numbers, which a CPU computes slowly and which no float32 weight can feel.
+    The thread count and the flushing are put back afterwards, since a notebook goes on.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    flushes = torch.set_flush_denormal(True)
+    keep_freed_memory()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        if flushes:
+            torch.set_flush_denormal(False)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep the large blocks that each step frees, instead of returning them to the kernel.
+
+    A step of LeNet-5 otherwise takes a thousand page faults. Elsewhere than on glibc nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
+        mallopt(m_mmap_threshold, 1 << 25)  # the most that glibc accepts
+        mallopt(m_trim_threshold, 1 << 30)

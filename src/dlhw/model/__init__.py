@@ -1,0 +1,1 @@
+"""Models: one class a file; each takes its sizes from the data set's facts and returns raw outputs."""

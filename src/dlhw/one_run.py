@@ -1,0 +1,187 @@
+"""One run told from top to bottom: compose, prepare, fit, test, record, plot."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobStatus, run_job
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+from torch import Tensor
+
+from dlhw.checkpoint import Checkpoints, expected_bytes
+from dlhw.compose import composed, settle
+from dlhw.config import hydra_session
+from dlhw.environment import environment
+from dlhw.errors import UserError, first_line
+from dlhw.machine import cpu_settings
+from dlhw.plot.run import plot_run
+from dlhw.prepare import Experiment, prepare
+from dlhw.progress import follow
+from dlhw.record import Record
+from dlhw.resume import reopen
+
+log = logging.getLogger("dlhw")
+
+
+@dataclass
+class Run:
+    """What a run hands back. rows: of metrics.csv; results: the figures of results.json; plots: the PNG files."""
+
+    folder: Path
+    rows: list[dict[str, float]]
+    results: dict[str, Any]
+    plots: list[Path]
+
+
+def run(*overrides: str, config_dir: str | None = None) -> Run:
+    """Train as `dlhw OVERRIDES…` does. Raises UserError for what cannot be used, RunFailed for a run that broke off."""
+    with hydra_session(config_dir) as session:
+        config = composed([*session, *overrides], config_dir)
+        if config.resume is not None:
+            return resume(Path(config.resume), [*config.hydra.overrides.task])
+        return in_new_folder(config, prepare(config))
+
+
+def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | None = None) -> Run:
+    """Fit, test and plot an experiment, recording all of it. A resumed one comes with its checkpoints."""
+    config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
+    checkpoints = checkpoints or Checkpoints(record.folder, config.checkpoints, experiment.splits.preprocess.state_dict())
+    announce(experiment, record)
+    with cpu_settings(experiment.threads):
+        if not (monitor and monitor.out_of_patience):
+            for row in follow(trainer.fit(config.epochs), trainer.epoch, config.epochs):
+                record.steps(trainer.steps)
+                if config.test_every_epoch:
+                    row |= trainer.evaluate(experiment.splits.test, "test")
+                better = monitor is not None and monitor.better(row)
+                if better or row["epoch"] % config.log_every == 0 or row["epoch"] == config.epochs:
+                    record.row(row)
+                    checkpoints.keep(trainer, monitor, better)
+                if monitor is not None and monitor.out_of_patience:
+                    log.info("no better %s for %d epochs: stopping early", monitor.metric, monitor.waited)
+                    break
+        trainer.model.load_state_dict(checkpoints.chosen(trainer))
+        figures, arrays = judge(experiment, "test")
+    results = {**summary(experiment, record), **figures}
+    record.arrays(arrays)
+    record.results(results)
+    plots = plot_run(record.folder, config.plots)
+    log.info("test/accuracy %.4f, test/loss %.4f, with the weights of epoch %d", results["test/accuracy"],
+             results["test/loss"], results["best_epoch"] or trainer.epoch)  # fmt: skip
+    log.info("outputs: %s", display(record.folder))
+    return Run(record.folder, record.rows, results, plots)
+
+
+def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
+    """Have Hydra make the run's folder and its .hydra files, and train there."""
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(config))
+
+    def task(_: DictConfig) -> Run:
+        record = Record(Path(HydraConfig.get().runtime.output_dir))
+        with record.running():
+            return train(experiment, record)
+
+    try:
+        job = run_job(task, config, "hydra.run.dir", None, context, configure_logging=False)
+    except OSError as error:
+        raise UserError(f"cannot write to {error.filename}: {error.strerror}; stand elsewhere or set hydra.run.dir") from error
+    if job.status is JobStatus.FAILED:
+        raise job._return_value  # its property would print Hydra's own lines first
+    finished: Run = job.return_value
+    return finished
+
+
+def resume(folder: Path, overrides: Sequence[str]) -> Run:
+    """Go on with a run where it stopped, in its own folder, by its own config; only `epochs` may be raised."""
+    reopened = reopen(folder, overrides)
+    record = Record(folder)
+    if reopened.finished:
+        record.rewind()
+        log.info("%s is finished after %d epochs; to go on, raise epochs", folder, reopened.results["epochs"])
+        return Run(folder, record.rows, reopened.results, sorted((folder / "plots").glob("*.png")))
+    experiment = prepare(reopened.config)
+    trainer = experiment.trainer
+    checkpoints = Checkpoints(folder, experiment.config.checkpoints, experiment.splits.preprocess.state_dict())
+    if checkpoints.exist():
+        checkpoints.restore(trainer, experiment.monitor)
+    with record.running():
+        record.rewind(trainer.epoch, trainer.step)
+        record.config(experiment.config)
+        log.info("going on after epoch %d", trainer.epoch)
+        return train(experiment, record, checkpoints)
+
+
+def sweep_job(config: DictConfig) -> float | None:
+    """One job of a sweep, in the folder that Hydra's launcher made. A failure is recorded there and gives None."""
+    record = Record(Path(HydraConfig.get().runtime.output_dir))
+    try:
+        with record.running():
+            settle(config, HydraConfig.get().overrides.task)
+            experiment = prepare(config)
+            record.config(experiment.config)
+            run = train(experiment, record)
+    except Exception as error:
+        log.error("%s failed: %s", display(record.folder), first_line(error))
+        return None
+    monitor = experiment.monitor
+    return float("nan") if monitor is None else float(run.results[monitor.metric])
+
+
+def judge(experiment: Experiment, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Evaluate the model on a split once: its figures, with the split's name in front, and the arrays of the plots."""
+    split = getattr(experiment.splits, name)
+    outputs: list[Tensor] = []
+    row = experiment.trainer.evaluate(split, name, keep=outputs)
+    joined = torch.cat(outputs)
+    figures = experiment.task.figures(joined, split.targets[: len(joined)])
+    return {**{f"{name}/{key}": value for key, value in figures.items()}, **row}, experiment.task.arrays(joined, split)
+
+
+def announce(experiment: Experiment, record: Record) -> None:
+    """Say what is about to be trained, on what, and what it will take."""
+    config, trainer, splits = experiment.config, experiment.trainer, experiment.splits
+    sizes = ", ".join(f"{len(s):,} {n}" for n, s in vars(splits).items() if n in ("train", "val", "test") and s)
+    log.info("%s: %s parameters; images: %s", config.name, f"{experiment.parameters:,}", sizes)
+    log.info("%s, %d CPU thread(s), precision %s, seed %d", trainer.device, experiment.threads, config.precision, config.seed)
+    needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
+    if needed > 1e9:
+        log.info("checkpoints will take about %.1f GB in %s", needed / 1e9, display(record.folder))
+
+
+def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
+    """The part of results.json that is known before the test: what was run, and how the training ended."""
+    config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
+    best_epoch = None if monitor is None else monitor.best_epoch
+    last = record.rows[-1]
+    best = next((row for row in record.rows if row["epoch"] == best_epoch), last)
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "epochs": trainer.epoch,
+        "best_epoch": best_epoch,
+        "monitor": None if monitor is None else f"{monitor.metric} ({monitor.mode})",
+        **{key: value for key, value in last.items() if key.startswith("train/")},
+        **{key: value for key, value in best.items() if key.startswith("val/")},
+        "test_evaluations": 1 + sum("test/loss" in row for row in record.rows),
+        "baselines": experiment.task.baselines(experiment.splits.train, experiment.splits.test),
+        "seconds": trainer.seconds,
+        "parameters": experiment.parameters,
+        "flops_per_sample": experiment.flops,
+        "threads": experiment.threads,
+        "precision": config.precision,
+        "limit_batches": config.limit_batches,
+        **environment(trainer.device),
+    }
+
+
+def display(path: Path) -> str:
+    """A path as seen from where the user stands."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

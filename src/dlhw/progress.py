@@ -1,0 +1,27 @@
+"""How a run shows that it moves: a bar on a terminal, a line an epoch elsewhere and in the log."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+log = logging.getLogger("dlhw")
+
+
+def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator[dict[str, float]]:
+    """Pass the rows on, showing each once the caller has dealt with it (and may have added to it)."""
+    terminal = sys.stderr.isatty()
+    start = time.perf_counter()
+    with tqdm(total=epochs, initial=done, unit="epoch", disable=not terminal, dynamic_ncols=True) as bar:
+        for row in rows:
+            yield row
+            epoch = int(row["epoch"])
+            figures = [f"{name} {value:.4f}" for name, value in row.items() if "/" in name]
+            speed = f"{row['samples_per_second']:,.0f} samples/s"
+            left = (time.perf_counter() - start) / (epoch - done) * (epochs - epoch)
+            bar.set_postfix_str(", ".join([*figures, speed]), refresh=False)
+            bar.update()
+            line = f"epoch {epoch}/{epochs}: {', '.join([*figures, speed])}, {left:.0f} s left"
+            log.log(logging.DEBUG if terminal else logging.INFO, line)

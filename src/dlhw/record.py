@@ -1,0 +1,162 @@
+"""The run folder: what a run leaves in outputs/, each file written whole or not at all."""
+
+import csv
+import io
+import json
+import logging
+import math
+import os
+import socket
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from dlhw.errors import UserError
+from dlhw.trainer import Steps
+
+Status = Literal["running", "finished", "failed", "interrupted"]
+log = logging.getLogger("dlhw")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the path's place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        write(file)
+
+
+def write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
+
+
+class Record:
+    """One run's folder: its config, log, rows, steps, arrays, results and status."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UserError where the folder cannot be made or written to."""
+        self.folder = folder
+        self.rows: list[dict[str, float]] = []
+        self._steps: list[str] = []  # lines of steps.csv that are not written yet
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with replacing(folder / "status.json") as probe:
+                probe.write_text("{}")
+        except OSError as error:
+            raise UserError(f"outputs cannot be written to {folder}: {error.strerror}; stand elsewhere, or set "
+                            f"hydra.run.dir") from error  # fmt: skip
+
+    def status(self, status: Status, **details: Any) -> None:
+        content = {"status": status, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "pid": os.getpid()}
+        write_json(self.folder / "status.json", {**content, "host": socket.gethostname(), **details})
+
+    def config(self, config: DictConfig, overrides: list[str] | None = None) -> None:
+        """Save what rebuilds the run: `.hydra/config.yaml`, all interpolations between its keys kept."""
+        write_text(self.folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(config))
+        if overrides is not None:
+            write_text(self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+
+    def steps(self, steps: Steps) -> None:
+        """Take in an epoch's steps; they are written with the next row."""
+        for index, (lr, loss) in enumerate(zip(steps.lr, steps.loss, strict=True)):
+            self._steps.append(f"{steps.first + index},{steps.epoch},{lr!r},{loss!r}\n")
+
+    def row(self, row: dict[str, float]) -> None:
+        """Append the steps so far to steps.csv, whole lines in one write, and add a row to metrics.csv, rewritten whole."""
+        path = self.folder / "steps.csv"
+        header = "" if path.exists() else "step,epoch,lr,loss\n"
+        with path.open("ab", buffering=0) as file:
+            file.write((header + "".join(self._steps)).encode())
+        self._steps.clear()
+
+        self.rows.append(row)
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.folder / "metrics.csv", text.getvalue())
+
+    def rewind(self, epoch: float = math.inf, step: float = math.inf) -> None:
+        """Read the rows back, and take off what was recorded after the checkpoint that a resumed run starts from."""
+        metrics, steps = self.folder / "metrics.csv", self.folder / "steps.csv"
+        if metrics.is_file():
+            with metrics.open(newline="") as file:
+                rows = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            self.rows = [row for row in rows if row["epoch"] <= epoch]
+        if steps.is_file() and step < math.inf:
+            header, *lines = steps.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= step]
+            write_text(steps, "".join([header, *kept]))
+
+    def arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        write_atomic(self.folder / "arrays.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    def results(self, results: dict[str, Any]) -> None:
+        write_json(self.folder / "results.json", results)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it.
+
+        Raises UserError where another process is training in this folder.
+        """
+        lock = FileLock(self.folder / ".lock", blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise UserError(f"{self.folder}: another process is training this run") from error
+        with lock, logging_to(self.folder / "dlhw.log"):
+            self.status("running")
+            try:
+                yield
+                self.status("finished")
+            except Exception as error:
+                log.debug("failed", exc_info=True)
+                self.status("failed", error=str(error), traceback=traceback.format_exc())
+                raise
+            except BaseException:  # Ctrl-C, or SIGTERM as SystemExit
+                self.status("interrupted")
+                raise
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def number(text: str) -> float:
+    """A figure of metrics.csv as it was: epochs and steps are whole numbers, an empty cell is nan."""
+    if not text:
+        return float("nan")
+    value = float(text)
+    return int(value) if text.lstrip("-").isdigit() else value

@@ -1,0 +1,80 @@
+"""A run that stopped, opened again: its own config, and what may change in it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from dlhw.check import check, did_you_mean
+from dlhw.config import load_config
+from dlhw.errors import UserError, first_line
+
+WHOLE_RUN = ("cosine", "onecycle")  # schedules whose shape spans the run, so that its length cannot change
+
+
+@dataclass
+class Reopened:
+    config: DictConfig
+    finished: bool
+    results: dict[str, Any]  # empty unless finished
+
+
+def reopen(folder: Path, overrides: Sequence[str]) -> Reopened:
+    """The saved config of the run in `folder`, with `epochs` raised if the user asks for it.
+
+    Raises UserError for a folder that holds no run, and for any other override.
+    """
+    config = saved_config(folder)
+    asked = dict(override.lstrip("+").split("=", 1) for override in overrides)
+    foreign = [key for key in asked if key not in ("resume", "epochs")]
+    if foreign:
+        raise UserError(f"resume={folder}: a resumed run keeps its own config, so {foreign[0]}={asked[foreign[0]]} is "
+                        f"refused; only epochs may be raised")  # fmt: skip
+    results = read_json(folder / "results.json")
+    finished = read_json(folder / "status.json").get("status") == "finished"
+    if "epochs" in asked:
+        raise_epochs(config, int(asked["epochs"]), folder)
+        finished = finished and results.get("epochs") == config.epochs
+    if finished or (folder / "checkpoints" / "last.pt").is_file():
+        return Reopened(config, finished, results)
+    if (folder / "metrics.csv").is_file():
+        raise UserError(f"resume={folder}: there is no checkpoints/last.pt to go on from "
+                        f"(checkpoints={config.checkpoints})")  # fmt: skip
+    return Reopened(config, finished, results)
+
+
+def raise_epochs(config: DictConfig, epochs: int, folder: Path) -> None:
+    schedule = str(config.scheduler._target_).rpartition(".")[2]
+    if epochs < config.epochs:
+        raise UserError(f"epochs={epochs}: {folder} was planned for {config.epochs}; a resumed run's epochs may only rise")
+    if epochs > config.epochs and schedule in WHOLE_RUN:
+        raise UserError(f"epochs={epochs}: scheduler {schedule} spans the {config.epochs} epochs that {folder} was planned "
+                        f"for, so they cannot be raised; start a new run")  # fmt: skip
+    config.epochs = epochs
+
+
+def saved_config(folder: Path) -> DictConfig:
+    """The checked config of the run in `folder`. Raises UserError where there is none, or none that can be used."""
+    if not (folder / ".hydra" / "config.yaml").is_file():
+        siblings = [str(path) for path in folder.parent.glob("*")] if folder.parent.is_dir() else []
+        raise UserError(f"{folder} holds no run (no .hydra/config.yaml){did_you_mean(str(folder), siblings)}")
+    try:
+        config = load_config(folder)
+        check(config)
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UserError) as error:
+        raise UserError(f"{folder / '.hydra' / 'config.yaml'}: {first_line(error)}") from error
+    return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The contents, or nothing where the file does not exist. Raises UserError where it is damaged."""
+    try:
+        contents: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {first_line(error)}") from error
+    return contents
