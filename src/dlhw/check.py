@@ -11,10 +11,10 @@ import typing
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, Literal
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from dlhw.config import GROUPS
@@ -112,6 +112,8 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
             hint = f" ({node._target_} takes no such key)"
             raise UserError(unknown_key(f"{path}.{key}", [*parameters, *INSTANTIATE_KEYS], hint))
     for name, parameter in parameters.items():
+        if OmegaConf.is_missing(node, name):
+            raise UserError(f"{path}.{name} is missing: give it, as in {path}.{name}=…")
         if name not in node:
             if parameter.default is parameter.empty and parameter.kind not in (
                 parameter.VAR_KEYWORD,
@@ -119,8 +121,8 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
             ):
                 raise UserError(f"{path}.{name} is missing: {node._target_} needs it, as in +{path}.{name}=…")
             continue
-        if OmegaConf.is_missing(node, name):
-            raise UserError(f"{path}.{name} is missing: give it on the command line, as in {path}.{name}=…")
+        if node[name] is None and OmegaConf.is_interpolation(node, name):
+            continue  # a fact that only the data can tell, such as an image folder's classes
         if isinstance(node[name], DictConfig) and "_target_" in node[name]:
             check_part(node[name], f"{path}.{name}")
         else:
@@ -130,16 +132,14 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
 def locate(target: str, path: str) -> Any:
     """The class or function that a dotted path names; UserError with the nearest name where there is none."""
     try:
-        return get_object(target)
+        return resolve_name(target)
     except Exception as error:
-        module_name, _, name = target.rpartition(".")
+        module, _, name = target.rpartition(".")
         try:
-            module = get_object(module_name) if module_name else None
+            near = did_you_mean(name, dir(resolve_name(module)))
         except Exception:
-            module = None
-        near = did_you_mean(name, dir(module)) if module is not None else ""
-        cause = f": {first_line(error.__cause__)}" if module is None and error.__cause__ else ""
-        raise UserError(f"{path}._target_={target}: cannot be imported{cause}{near}") from error
+            near = ""
+        raise UserError(f"{path}._target_={target}: cannot be imported: {first_line(error)}{near}") from error
 
 
 def signature_of(target: Any) -> dict[str, inspect.Parameter]:
@@ -178,7 +178,7 @@ def matches(value: Any, annotation: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if annotation in (bool, str):
         return isinstance(value, annotation)
-    if isinstance(annotation, type) and not is_dataclass(annotation):
+    if isinstance(annotation, type) and annotation is not inspect.Parameter.empty and not is_dataclass(annotation):
         return isinstance(value, annotation)
     return True
 

@@ -87,6 +87,7 @@ def log_to_console() -> None:
         handler = logging.StreamHandler(sys.stdout)
         handler.setLevel(logging.INFO)
         log.addHandler(handler)
+        log.propagate = False  # Hydra's root handlers would print each line again
     log.setLevel(logging.DEBUG)
 
 

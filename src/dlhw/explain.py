@@ -9,7 +9,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import check_part, did_you_mean, signature_of, unknown_key
+from dlhw.check import did_you_mean, locate, signature_of, unknown_key
 from dlhw.config import GROUPS, conf_dir
 from dlhw.errors import UserError, first_line
 
@@ -19,19 +19,20 @@ USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 def one_line(error: BaseException, config_dir: str | None = None) -> str:
     """What the user wrote wrong, from an exception of `USERS_FAULT` that composing a config raised."""
     chain = list(causes(error))
-    where = "".join(f"{m[1]}: " for m in [re.match(r"In '([^']+)'", first_line(error))] if m)
+    file = re.match(r"In '([^']+)'", first_line(error))
+    where = f"in {file[1]}: " if file and file[1] != "config" else ""
     for link in chain:
         if isinstance(link, MissingConfigException) and link.missing_cfg_file:
             return where + missing_option(link.missing_cfg_file, config_dir)
     for link in chain:
         if isinstance(link, OmegaConfBaseException) and link.full_key is not None:
             return where + wrong_key(link)
-    message = " ".join(first_line(link) for link in chain[-1:]) or type(error).__name__
     if m := re.match(r".*Could not override '([^'@]+)'", first_line(error)):
         return where + unknown_key(m[1].lstrip("/"), groups(config_dir))
     if isinstance(error, yaml.YAMLError):
-        return f"YAML that cannot be read: {' '.join(str(error).split())}"
-    return f"{where}{message}"
+        return f"a YAML file cannot be read: {' '.join(str(error).split())}"
+    lines = [line.strip() for link in chain for line in str(link).splitlines()[:2]]
+    return where + "; ".join(dict.fromkeys(filter(None, lines)))
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
@@ -58,19 +59,17 @@ def wrong_key(error: OmegaConfBaseException) -> str:
         return f"{path}: {first_line(error)}"
     known = [str(key) for key in parent]
     if path.partition(".")[0] in GROUPS and parent.get("_target_"):
-        takes = [*target_keys(str(parent._target_))]
+        takes = target_keys(str(parent._target_))
         if str(error.key) in takes:
             return f"{path} is not in the config, but {parent._target_} takes it: add it as +{path}=…"
-        known += takes
+        known += [key for key in takes if key not in known]
     return unknown_key(path, [*known, "defaults"] if "." not in path else known)
 
 
 def target_keys(target: str) -> Sequence[str]:
-    from hydra.utils import get_object
-
     try:
-        return list(signature_of(get_object(target)))
-    except Exception:  # a target that cannot be imported is another line's fault
+        return list(signature_of(locate(target, "")))
+    except UserError:  # a target that cannot be imported is another line's fault
         return []
 
 
@@ -87,5 +86,3 @@ def options(group: str, config_dir: str | None) -> list[str]:
 def roots(config_dir: str | None) -> list[Path]:
     return [conf_dir(), *([Path(config_dir)] if config_dir and Path(config_dir).is_dir() else [])]
 
-
-__all__ = ["USERS_FAULT", "UserError", "check_part", "one_line"]

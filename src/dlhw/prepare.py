@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlhw.build import build
-from dlhw.check import signature_of
+from dlhw.check import locate, signature_of
 from dlhw.dataset.images import Splits
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, choose_threads, cpu_settings
@@ -120,7 +120,7 @@ def build_schedule(config: DictConfig, optimizer: Any, train_size: int, task: Cl
     batches = -(-train_size // config.batch_size)
     steps_per_epoch = -(-min(batches, config.limit_batches or batches) // config.accumulate_steps)
     facts = {"epochs": config.epochs, "steps_per_epoch": steps_per_epoch}
-    takes = signature_of_target(config.scheduler)
+    takes = signature_of(locate(config.scheduler._target_, "scheduler"))
     facts = {name: value for name, value in facts.items() if name in takes and name not in config.scheduler}
     schedule = build(config.scheduler, "scheduler", optimizer, **facts)
     if isinstance(schedule, LRScheduler):
@@ -135,12 +135,6 @@ def build_schedule(config: DictConfig, optimizer: Any, train_size: int, task: Cl
                 f"set scheduler.metric=train/loss or dataset.val_size"
             )
     return schedule
-
-
-def signature_of_target(node: DictConfig) -> dict[str, Any]:
-    from hydra.utils import get_object
-
-    return dict(signature_of(get_object(node._target_)))
 
 
 def check_last_batch(model: nn.Module, train_size: int, config: DictConfig) -> None:

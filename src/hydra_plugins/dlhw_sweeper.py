@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 log = logging.getLogger("dlhw")
@@ -28,15 +29,16 @@ class DlhwSweeper(BasicSweeper):
 
     def check_jobs(self, arguments: list[str]) -> None:
         """Compose and check each job, so that a mistake stops the sweep before anything is written."""
-        from dlhw.check import check
+        from dlhw.compose import settle
 
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         for batch in self.split_arguments(overrides, max_batch_size=None):
             for job in batch:
-                check_job = loader.load_sweep_config(self.config, list(job))
-                check(check_job)
+                config = loader.load_sweep_config(self.config, list(job))
+                HydraConfig.instance().set_config(config)
+                settle(config, job)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Done by `check_jobs`, once."""

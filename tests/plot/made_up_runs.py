@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 
 
-def write_csv(path: Path, columns: dict[str, Sequence[Any]]) -> None:
+def write_csv(path: Path, columns: dict[str, Any]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -44,7 +44,7 @@ def write_run(
     folder.mkdir(parents=True, exist_ok=True)
     epoch = np.arange(1, epochs + 1)
     total = epochs * steps_per_epoch
-    columns: dict[str, Sequence[Any]] = {
+    columns: dict[str, Any] = {
         "epoch": epoch, "step": epoch * steps_per_epoch, "lr": [lr(e / epochs) for e in epoch],
     }  # fmt: skip
     gap = {"train": 0.0, "val": 0.06, "test": 0.08}

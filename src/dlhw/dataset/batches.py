@@ -18,7 +18,8 @@ from dlhw.dataset.augment import Augment
 from dlhw.dataset.preprocess import Preprocess
 
 BLOCK_BYTES = 8 * 2**20  # of inputs in a block
-# On a CPU, where larger blocks of memory are given back to the kernel each time, to be faulted in again: see NOTE.
+# For images resident in a CPU's memory. 28x28 at batch 100 and 1 thread: 50 us a batch, 65 without blocks, and 47 to 82
+# at 8 MB, as glibc gives larger pieces back to the kernel, to be faulted in again.
 CPU_BLOCK_BYTES = 2 * 2**20
 
 

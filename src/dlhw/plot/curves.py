@@ -93,7 +93,7 @@ def _at_best(run: RunFolder, val: Floats | None) -> float | None:
 def _mark_best(ax: Axes, best_epoch: int | None, at_best: float | None, shown: Quantity) -> None:
     if best_epoch is None:
         return
-    ax.axvline(best_epoch, color=style.MUTED, linewidth=0.9, linestyle=":", label="best epoch")
+    ax.axvline(best_epoch, color=style.MUTED, linewidth=0.9, linestyle=":", marker="", label="best epoch")
     if at_best is not None:
         ax.plot(
             [best_epoch], [at_best * shown.scale], label="_best", linestyle="none", marker="o", markersize=11,

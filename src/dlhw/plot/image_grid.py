@@ -87,7 +87,7 @@ def _draw_example(ax: Axes, example: Example, left: float, top: float) -> None:
     x, y = left + (IMAGE - wide * scale) / 2, top - IMAGE
     ax.imshow(
         pixels(example.image), cmap="gray", vmin=0, vmax=255, extent=(x, x + wide * scale, y, y + high * scale),
-        origin="upper", interpolation="auto", aspect="auto",
+        origin="upper", interpolation="antialiased", aspect="auto",
     )  # fmt: skip
     colour = style.RIGHT if example.right else style.WRONG
     thick = 1.2 if example.right else 2.4

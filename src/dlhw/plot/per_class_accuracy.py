@@ -31,7 +31,7 @@ def draw_per_class_accuracy(run: RunFolder) -> Figure | None:
         right, total = int(counts[index, index]), int(totals[index])
         value = f"{100 * accuracy[index]:.1f}%  ({right:,} of {total:,})" if total else "no examples"
         ax.text(101, place, value, va="center", ha="left", **style.plain(style.SMALL))
-    ax.axvline(100 * overall, color=style.VERMILION, linewidth=1.4, linestyle="--")
+    ax.axvline(100 * overall, color=style.VERMILION, linewidth=1.4, linestyle="--", marker="")
     style.caption(ax, f"test, {run.weights}; dashed line: all classes together, {100 * overall:.2f}%")
     ax.set_yticks(places)
     ax.set_yticklabels([names[index] for index in order], **style.plain(style.SMALL))

@@ -1,0 +1,107 @@
+"""A run evaluated again. It reads the run's folder and adds one file under evaluations/, changing none."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from PIL import Image
+
+from dlhw import checkpoint
+from dlhw.build import build
+from dlhw.dataset.preprocess import Preprocess
+from dlhw.environment import environment
+from dlhw.errors import UserError, first_line
+from dlhw.machine import choose_device, choose_dtype, cpu_settings
+from dlhw.one_run import display, judge
+from dlhw.prepare import prepare, use_channels_last
+from dlhw.record import write_json
+from dlhw.resume import read_json, saved_config
+
+log = logging.getLogger("dlhw")
+
+
+def evaluate(asked: Any) -> dict[str, Any]:
+    """Evaluate a run on one of its splits, print and record the figures. asked: see eval_cli.EvalConfig."""
+    folder = Path(asked.run)
+    config, results = run_config(folder, asked)
+    if asked.split == "val" and config.dataset.val_size == 0:
+        raise UserError(f"split=val: {folder} was trained with dataset.val_size=0; it has the splits test and train")
+    experiment = prepare(config)
+    state, name = weights(folder, asked.checkpoint, results, experiment.trainer.device)
+    experiment.trainer.model.load_state_dict(state["model"])
+    with cpu_settings(experiment.threads):
+        figures, _ = judge(experiment, asked.split)
+    for key, value in figures.items():
+        shown = value if isinstance(value, float) else " ".join("-" if v is None else f"{v:.4f}" for v in value)
+        log.info("%s %s", key, shown)
+    described = {"run": str(folder), "split": asked.split, "checkpoint": name, "epoch": state["epoch"]}
+    told = {**described, **figures, "threads": experiment.threads, **environment(experiment.trainer.device)}
+    path = folder / "evaluations" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{time.time_ns() % 10**9:09d}.json"
+    write_json(path, told)
+    log.info("recorded: %s", display(path.resolve()))
+    return told
+
+
+def classify(asked: Any) -> list[tuple[str, str, float]]:
+    """Print and return each image's predicted class and its probability. The data set itself is not needed."""
+    folder = Path(asked.run)
+    config, results = run_config(folder, asked)
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.precision, device)
+    state, _ = weights(folder, asked.checkpoint, results, device)
+    model = build(config.model, "model")
+    channels_last = use_channels_last(config.channels_last, model, device)
+    model = model.to(device, dtype, memory_format=torch.channels_last if channels_last else torch.preserve_format).eval()
+    model.load_state_dict(state["model"])
+    preprocess = Preprocess.from_state_dict(state["inputs"], dtype, channels_last).to(device)
+    images = np.stack([read_image(path, config.dataset.in_channels, config.dataset.image_size) for path in asked.images])
+    with torch.no_grad(), cpu_settings(config.threads):
+        probs, preds = model(preprocess(torch.from_numpy(images).to(device))).softmax(1).max(1)
+    classes = list(config.dataset.classes)
+    answers = [(str(path), classes[int(k)], float(p)) for path, k, p in zip(asked.images, preds, probs, strict=True)]
+    for path, name, prob in answers:
+        log.info("%s: %s (%.1f%%)", path, name, 100 * prob)
+    return answers
+
+
+def run_config(folder: Path, asked: Any) -> tuple[DictConfig, dict[str, Any]]:
+    """The run's config, with the device and the threads it ran on, so that its figures come out exactly again."""
+    config = saved_config(folder)
+    results = read_json(folder / "results.json")
+    if asked.device != "auto":
+        config.device = asked.device
+    elif results.get("device", "cpu").startswith("cpu"):
+        config.device = "cpu"
+    config.threads = results.get("threads", config.threads)
+    if config.threads == "auto":
+        config.threads = 1
+    if asked.data_dir is not None:
+        config.data_dir = asked.data_dir
+    return config, results
+
+
+def weights(folder: Path, which: str, results: dict[str, Any], device: torch.device) -> tuple[dict[str, Any], str]:
+    """A checkpoint's state with the weights asked for under "model". auto: those that the run tested."""
+    if which == "auto":
+        which = "last" if results.get("best_epoch") is None else "best"
+    kept = folder / "checkpoints"
+    if which == "best" and not (kept / "best.pt").is_file() and (kept / "last.pt").is_file():
+        state = checkpoint.load(kept / "last.pt", device)  # checkpoints=last keeps the best weights inside
+        if state.get("best"):
+            return {**state, "model": state["best"], "epoch": state["monitor"]["best_epoch"]}, which
+    return checkpoint.load(kept / f"{which}.pt", device), which
+
+
+def read_image(path: str, in_channels: int, size: int) -> np.ndarray:
+    """(C, S, S) uint8 of a user's image file, converted and resized as the run's images are."""
+    try:
+        with Image.open(path) as image:
+            converted = image.convert("L" if in_channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
+            pixels = np.asarray(converted)
+    except OSError as error:
+        raise UserError(f"images: {path}: {first_line(error)}") from error
+    return pixels[None] if in_channels == 1 else pixels.transpose(2, 0, 1).copy()
