@@ -2,7 +2,7 @@
 
 homework: torchvision's data set, ToTensor, DataLoader(shuffle), forward, backward, step, item() each step.
 engine:   Trainer.train_epoch, built from the same config that the command composes.
-limit:    forward, backward, step on one constant batch: same memory layout and optimizer as the engine, nothing measured.
+limit:    forward, backward, step on one constant batch, with the engine's memory layout and optimizer, unmeasured.
 
 Machines are shared and noisy, so the three run in one process, in short chunks, in random order within each round, and
 what is reported is the median over the rounds of the ratios within a round, with the quartiles. The images are made
@@ -162,10 +162,9 @@ def main() -> None:
                     "limit": limit(model, optimizer, size // 100),
                 }
                 speeds = measure(variants, args.rounds)
-            lines.append(
-                f"| {name} | {statistics.median(speeds['homework']):,.0f} | {ratio(speeds['engine'], speeds['homework'])} "
-                f"| {TARGETS[name]} | {ratio(speeds['engine'], speeds['limit'])} | 0.9 |"
-            )
+            over_homework, over_limit = (ratio(speeds["engine"], speeds[other]) for other in ("homework", "limit"))
+            speed = f"{statistics.median(speeds['homework']):,.0f}"
+            lines.append(f"| {name} | {speed} | {over_homework} | {TARGETS[name]} | {over_limit} | 0.9 |")
             print(lines[-1], flush=True)
     where = (
         f"\n{args.threads} thread(s) of {device_name(torch.device('cpu'))}, {os.cpu_count()} cores; Python "

@@ -1,8 +1,8 @@
 """dlhw: a laboratory for the classic experiments of a first deep-learning course.
 
-    import dlhw
-    run = dlhw.run("model=fc", "epochs=2")  # what `dlhw model=fc epochs=2` does
-    run.rows, run.results, run.folder, run.plots
+import dlhw
+run = dlhw.run("model=fc", "epochs=2")  # what `dlhw model=fc epochs=2` does
+run.rows, run.results, run.folder, run.plots
 """
 
 from typing import TYPE_CHECKING

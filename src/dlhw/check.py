@@ -21,7 +21,8 @@ from dlhw.config import GROUPS
 from dlhw.errors import UserError, first_line
 
 INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
-SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch")}  # by the run, not by YAML
+# Arguments that the run gives, so that YAML cannot.
+SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch")}
 
 
 def check(config: DictConfig) -> None:
@@ -36,15 +37,14 @@ def check_keys(node: DictConfig, path: str = "") -> None:
     """Compare the keys of a node that a dataclass types, and of such nodes below it, with the dataclass's fields."""
     known = [f.name for f in fields(OmegaConf.get_type(node))]  # type: ignore[arg-type]
     known += ["env"] if path == "hydra." else []  # a config group of Hydra's that its schema leaves out
-    for key in node:
+    for key in map(str, node):
         child = node._get_node(key)
         if path == "" and key == "hydra":
             check_keys(node.hydra, "hydra.")
         elif key not in known:
             raise UserError(unknown_key(f"{path}{key}", known if path else [*known, "defaults", "hydra"]))
-        elif isinstance(child, DictConfig) and not child._is_none() and not child._is_missing():
-            if is_dataclass(OmegaConf.get_type(child)):
-                check_keys(child, f"{path}{key}.")
+        elif isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child)) and not child._is_none():
+            check_keys(child, f"{path}{key}.")
 
 
 def check_values(node: DictConfig, path: str = "") -> None:
@@ -107,8 +107,8 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
     target = locate(node._target_, path)
     parameters = {k: p for k, p in signature_of(target).items() if k not in supplied}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for key in node:
-        if str(key) not in parameters and key not in INSTANTIATE_KEYS and not open_ended:
+    for key in map(str, node):
+        if key not in parameters and key not in INSTANTIATE_KEYS and not open_ended:
             hint = f" ({node._target_} takes no such key)"
             raise UserError(unknown_key(f"{path}.{key}", [*parameters, *INSTANTIATE_KEYS], hint))
     for name, parameter in parameters.items():

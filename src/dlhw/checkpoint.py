@@ -50,7 +50,7 @@ class Checkpoints:
         self.best: dict[str, Tensor] | None = None
 
     def keep(self, trainer: Trainer, monitor: Monitor | None, better: bool) -> None:
-        """Take in the state after an epoch. best.pt is written first, so that last.pt never names a best that is not there."""
+        """Take in the state after an epoch. best.pt comes first: last.pt never names a best that is not there."""
         if better:
             self.best = copy.deepcopy(trainer.model.state_dict())
             if self.kind == "best_last":
@@ -81,6 +81,6 @@ def expected_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, kind: str
     """About the disk space of a run's checkpoints: best, last with its optimizer state, and the last being replaced."""
     if kind == "none":
         return 0
-    weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
+    weights: int = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     moments = 2 if "betas" in optimizer.defaults else 1
     return weights + 2 * weights * (1 + moments)

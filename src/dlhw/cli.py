@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -46,12 +47,12 @@ def sweep_job(config: Any) -> float | None:
 
 
 def in_one_line(command: Callable[[], None], config_dir: str | None = None) -> None:
-    """Run a command; what goes wrong is told in one line, and exits with 2 (the user's part), 1 (the run's), 130 or 143.
+    """Run a command; tell what goes wrong in one line, and exit with 2 (the user's part), 1 (the run's), 130 or 143.
 
     With HYDRA_FULL_ERROR=1 the traceback is shown instead.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    sys.path.insert(0, os.getcwd())  # a model class of the user's own, from the folder they stand in
+    sys.path.insert(0, str(Path.cwd()))  # a model class of the user's own, from the folder they stand in
     signal.signal(signal.SIGTERM, terminate)
     log_to_console()
     try:
@@ -67,7 +68,8 @@ def in_one_line(command: Callable[[], None], config_dir: str | None = None) -> N
             refuse(str(error), 2)
         if isinstance(error, RunFailed):
             refuse(str(error), 1)
-        refuse(f"the run failed: {type(error).__name__}: {first_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+        kind = type(error).__name__
+        refuse(f"the run failed: {kind}: {first_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
 
 
 def refuse(line: str, code: int) -> NoReturn:

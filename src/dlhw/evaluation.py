@@ -17,7 +17,7 @@ from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
 from dlhw.one_run import display, judge
-from dlhw.prepare import prepare, use_channels_last
+from dlhw.prepare import place, prepare, use_channels_last
 from dlhw.record import write_json
 from dlhw.resume import read_json, saved_config
 
@@ -55,10 +55,11 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
     state, _ = weights(folder, asked.checkpoint, results, device)
     model = build(config.model, "model")
     channels_last = use_channels_last(config.channels_last, model, device)
-    model = model.to(device, dtype, memory_format=torch.channels_last if channels_last else torch.preserve_format).eval()
+    model = place(model, device, dtype, channels_last).eval()
     model.load_state_dict(state["model"])
     preprocess = Preprocess.from_state_dict(state["inputs"], dtype, channels_last).to(device)
-    images = np.stack([read_image(path, config.dataset.in_channels, config.dataset.image_size) for path in asked.images])
+    channels, size = config.dataset.in_channels, config.dataset.image_size
+    images = np.stack([read_image(path, channels, size) for path in asked.images])
     with torch.no_grad(), cpu_settings(config.threads):
         probs, preds = model(preprocess(torch.from_numpy(images).to(device))).softmax(1).max(1)
     classes = list(config.dataset.classes)
@@ -100,8 +101,8 @@ def read_image(path: str, in_channels: int, size: int) -> np.ndarray:
     """(C, S, S) uint8 of a user's image file, converted and resized as the run's images are."""
     try:
         with Image.open(path) as image:
-            converted = image.convert("L" if in_channels == 1 else "RGB").resize((size, size), Image.Resampling.BILINEAR)
-            pixels = np.asarray(converted)
+            converted = image.convert("L" if in_channels == 1 else "RGB")
+            pixels = np.asarray(converted.resize((size, size), Image.Resampling.BILINEAR))
     except OSError as error:
         raise UserError(f"images: {path}: {first_line(error)}") from error
     return pixels[None] if in_channels == 1 else pixels.transpose(2, 0, 1).copy()

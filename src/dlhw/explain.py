@@ -85,4 +85,3 @@ def options(group: str, config_dir: str | None) -> list[str]:
 
 def roots(config_dir: str | None) -> list[Path]:
     return [conf_dir(), *([Path(config_dir)] if config_dir and Path(config_dir).is_dir() else [])]
-

@@ -60,7 +60,9 @@ def make_monitor(
     split, _, name = metric.partition("/")
     columns = [f"{part}/{m}" for part in ("val", "train") for m in metrics]
     if split == "test":
-        raise UserError(f"monitor.metric={metric}: choosing on the test split spoils it; watch one of {', '.join(columns)}")
+        raise UserError(
+            f"monitor.metric={metric}: the test split is not to choose on; watch one of {', '.join(columns)}"
+        )
     if metric not in columns:
         raise UserError(f"monitor.metric={metric}: is one of {', '.join(columns)}")
     if split == "val" and not has_val:

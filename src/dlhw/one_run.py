@@ -53,7 +53,7 @@ def run(*overrides: str, config_dir: str | None = None) -> Run:
 def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | None = None) -> Run:
     """Fit, test and plot an experiment, recording all of it. A resumed one comes with its checkpoints."""
     config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
-    checkpoints = checkpoints or Checkpoints(record.folder, config.checkpoints, experiment.splits.preprocess.state_dict())
+    checkpoints = checkpoints or new_checkpoints(experiment, record.folder)
     announce(experiment, record)
     with cpu_settings(experiment.threads):
         if not (monitor and monitor.out_of_patience):
@@ -92,7 +92,8 @@ def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
     try:
         job = run_job(task, config, "hydra.run.dir", None, context, configure_logging=False)
     except OSError as error:
-        raise UserError(f"cannot write to {error.filename}: {error.strerror}; stand elsewhere or set hydra.run.dir") from error
+        problem = f"cannot write to {error.filename}: {error.strerror}"
+        raise UserError(f"{problem}; stand in another folder, or set hydra.run.dir") from error
     if job.status is JobStatus.FAILED:
         raise job._return_value  # its property would print Hydra's own lines first
     finished: Run = job.return_value
@@ -109,7 +110,7 @@ def resume(folder: Path, overrides: Sequence[str]) -> Run:
         return Run(folder, record.rows, reopened.results, sorted((folder / "plots").glob("*.png")))
     experiment = prepare(reopened.config)
     trainer = experiment.trainer
-    checkpoints = Checkpoints(folder, experiment.config.checkpoints, experiment.splits.preprocess.state_dict())
+    checkpoints = new_checkpoints(experiment, folder)
     if checkpoints.exist():
         checkpoints.restore(trainer, experiment.monitor)
     with record.running():
@@ -135,6 +136,10 @@ def sweep_job(config: DictConfig) -> float | None:
     return float("nan") if monitor is None else float(run.results[monitor.metric])
 
 
+def new_checkpoints(experiment: Experiment, folder: Path) -> Checkpoints:
+    return Checkpoints(folder, experiment.config.checkpoints, experiment.splits.preprocess.state_dict())
+
+
 def judge(experiment: Experiment, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluate the model on a split once: its figures, with the split's name in front, and the arrays of the plots."""
     split = getattr(experiment.splits, name)
@@ -150,7 +155,8 @@ def announce(experiment: Experiment, record: Record) -> None:
     config, trainer, splits = experiment.config, experiment.trainer, experiment.splits
     sizes = ", ".join(f"{len(s):,} {n}" for n, s in vars(splits).items() if n in ("train", "val", "test") and s)
     log.info("%s: %s parameters; images: %s", config.name, f"{experiment.parameters:,}", sizes)
-    log.info("%s, %d CPU thread(s), precision %s, seed %d", trainer.device, experiment.threads, config.precision, config.seed)
+    how = f"{experiment.threads} CPU thread(s), precision {config.precision}, seed {config.seed}"
+    log.info("%s, %s", trainer.device, how)
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
     if needed > 1e9:
         log.info("checkpoints will take about %.1f GB in %s", needed / 1e9, display(record.folder))

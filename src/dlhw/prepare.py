@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlhw.build import build
 from dlhw.check import locate, signature_of
-from dlhw.dataset.images import Splits
+from dlhw.dataset.batches import Splits
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
@@ -50,7 +50,7 @@ def prepare(config: DictConfig) -> Experiment:
     flops = count_flops(model, sample, task, config.model._target_)
     threads = choose_threads(config.threads, 3 * flops * config.batch_size)  # a backward pass costs two forwards
     channels_last = use_channels_last(config.channels_last, model, device)
-    model = model.to(device, dtype, memory_format=torch.channels_last if channels_last else torch.preserve_format)
+    model = place(model, device, dtype, channels_last)
     loss_fn = build(config.loss, "loss").to(device, dtype)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
 
@@ -108,6 +108,11 @@ def count_flops(model: nn.Module, sample: Tensor, task: Classification, target: 
     return int(counter.get_total_flops())
 
 
+def place(model: nn.Module, device: torch.device, dtype: torch.dtype, channels_last: bool) -> nn.Module:
+    model = model.to(device, dtype)
+    return model.to(memory_format=torch.channels_last) if channels_last else model
+
+
 def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device) -> bool:
     """auto: for convolutional nets on a CPU, where oneDNN gains by it (see benchmarks)."""
     if choice != "auto":
@@ -116,15 +121,14 @@ def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device
 
 
 def build_schedule(config: DictConfig, optimizer: Any, train_size: int, task: Classification) -> Schedule:
-    """The schedule, given those facts of the run that its constructor asks for. A bare torch scheduler steps by epoch."""
+    """The schedule, given those facts of the run that its constructor asks for. torch's own are stepped by epoch."""
     batches = -(-train_size // config.batch_size)
     steps_per_epoch = -(-min(batches, config.limit_batches or batches) // config.accumulate_steps)
     facts = {"epochs": config.epochs, "steps_per_epoch": steps_per_epoch}
     takes = signature_of(locate(config.scheduler._target_, "scheduler"))
     facts = {name: value for name, value in facts.items() if name in takes and name not in config.scheduler}
-    schedule = build(config.scheduler, "scheduler", optimizer, **facts)
-    if isinstance(schedule, LRScheduler):
-        schedule = Schedule(schedule)
+    built = build(config.scheduler, "scheduler", optimizer, **facts)
+    schedule: Schedule = Schedule(built) if isinstance(built, LRScheduler) else built
     if schedule.metric is not None:
         columns = [f"{split}/{m}" for split in ("train", "val") for m in task.metric_names]
         if schedule.metric not in columns:

@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -84,7 +84,7 @@ class Record:
             self._steps.append(f"{steps.first + index},{steps.epoch},{lr!r},{loss!r}\n")
 
     def row(self, row: dict[str, float]) -> None:
-        """Append the steps so far to steps.csv, whole lines in one write, and add a row to metrics.csv, rewritten whole."""
+        """Append the steps so far to steps.csv, whole lines in one write; rewrite metrics.csv with one more row."""
         path = self.folder / "steps.csv"
         header = "" if path.exists() else "step,epoch,lr,loss\n"
         with path.open("ab", buffering=0) as file:

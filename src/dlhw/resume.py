@@ -51,10 +51,12 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Reopened:
 def raise_epochs(config: DictConfig, epochs: int, folder: Path) -> None:
     schedule = str(config.scheduler._target_).rpartition(".")[2]
     if epochs < config.epochs:
-        raise UserError(f"epochs={epochs}: {folder} was planned for {config.epochs}; a resumed run's epochs may only rise")
+        raise UserError(
+            f"epochs={epochs}: {folder} was planned for {config.epochs}; in a resumed run they can only rise"
+        )
     if epochs > config.epochs and schedule in WHOLE_RUN:
-        raise UserError(f"epochs={epochs}: scheduler {schedule} spans the {config.epochs} epochs that {folder} was planned "
-                        f"for, so they cannot be raised; start a new run")  # fmt: skip
+        raise UserError(f"epochs={epochs}: scheduler {schedule} spans the {config.epochs} epochs that {folder} was "
+                        f"planned for, so they cannot be raised; start a new run")  # fmt: skip
     config.epochs = epochs
 
 

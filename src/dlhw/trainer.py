@@ -1,4 +1,4 @@
-"""The training loop. It knows no Hydra, no files and no plots: `fit` yields a row an epoch, the caller does the rest."""
+"""The training loop: `fit` yields a row an epoch, the caller does the rest. It knows no Hydra, no files, no plots."""
 
 import math
 import time
@@ -167,11 +167,11 @@ class Trainer:
         """Raise RunFailed at the epoch's first loss that is NaN or infinite."""
         for index, (lr, loss) in enumerate(zip(self.steps.lr, self.steps.loss, strict=True)):
             if not math.isfinite(loss):
-                began = f"it was {self.steps.loss[0]:.4g} at the epoch's first step" if index else "at the first step"
+                where = f"epoch {self.steps.epoch}, step {self.steps.first + index}"
+                before = f" ({self.steps.loss[0]:.4g} at the epoch's first step)" if index else ""
                 raise RunFailed(
-                    f"epoch {self.steps.epoch}, step {self.steps.first + index}: the training loss is {loss} ({began}); "
-                    f"the likely cause is a learning rate too high for this net (lr={lr:.4g}): try a tenth of it, "
-                    f"batch norm, or clip_grad_norm=1"
+                    f"{where}: the training loss is {loss}{before}; the likely cause is a learning rate too high for "
+                    f"this net (lr={lr:.4g}): try a tenth of it, batch norm, or clip_grad_norm=1"
                 )
 
     def state_dict(self) -> dict[str, Any]:

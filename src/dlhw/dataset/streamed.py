@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -100,7 +101,11 @@ class Streamed(BlockSplit):
         self._order.blocks = np.split(positions, range(block_size, len(self), block_size))
         self._epoch += 1
         epoch = self._epoch
-        for images in self._loader:
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forks beside threads; these workers run NumPy's take and nothing of the threads'.
+            warnings.filterwarnings("ignore", r".*use of fork\(\)", DeprecationWarning)
+            fetched = iter(self._loader)
+        for images in fetched:
             if epoch != self._epoch:
                 raise RuntimeError("a second epoch over the same streamed split was started inside this one")
             yield images.to(self.targets.device, non_blocking=True)

@@ -37,4 +37,3 @@ class FC(nn.Sequential):
         super().__init__(*layers)
         for module in self.modules():
             init_weights(module, init, std)
-
