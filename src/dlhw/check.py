@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from dlhw.config import GROUPS
+from dlhw.config import GROUPS, shipped_groups
 from dlhw.errors import UserError, first_line
 
 INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
@@ -42,7 +42,7 @@ def check_keys(node: DictConfig, path: str = "") -> None:
         if path == "" and key == "hydra":
             check_keys(node.hydra, "hydra.")
         elif key not in known:
-            raise UserError(unknown_key(f"{path}{key}", known if path else [*known, "defaults", "hydra"]))
+            raise UserError(unknown_key(f"{path}{key}", known if path else [*known, *root_words()]))
         elif isinstance(child, DictConfig) and is_dataclass(OmegaConf.get_type(child)) and not child._is_none():
             check_keys(child, f"{path}{key}.")
 
@@ -102,15 +102,16 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
     if not isinstance(node, DictConfig):
         raise UserError(f"{path}={shown(node)}: holds a part's keys; choose an option of its group, as in {path}=…")
     if "_target_" not in node:
-        wrong = get_close_matches("_target_", [str(key) for key in node], n=1)
-        raise UserError(f"{path} has no _target_" + (f"; did you mean _target_ by '{wrong[0]}'?" if wrong else ""))
+        wrong = target_like(node)
+        raise UserError(unknown_key(f"{path}.{wrong}", ["_target_"]) if wrong else f"{path} has no _target_")
     target = locate(node._target_, path)
     parameters = {k: p for k, p in signature_of(target).items() if k not in supplied}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in map(str, node):
         if key not in parameters and key not in INSTANTIATE_KEYS and not open_ended:
             hint = f" ({node._target_} takes no such key)"
-            raise UserError(unknown_key(f"{path}.{key}", [*parameters, *INSTANTIATE_KEYS], hint))
+            known = [*named(parameters), *INSTANTIATE_KEYS, "defaults"]
+            raise UserError(unknown_key(f"{path}.{key}", known, hint))
     for name, parameter in parameters.items():
         if OmegaConf.is_missing(node, name):
             raise UserError(f"{path}.{name} is missing: give it, as in {path}.{name}=…")
@@ -123,10 +124,25 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
             continue
         if node[name] is None and OmegaConf.is_interpolation(node, name):
             continue  # a fact that only the data can tell, such as an image folder's classes
-        if isinstance(node[name], DictConfig) and "_target_" in node[name]:
+        if isinstance(node[name], DictConfig) and target_like(node[name]):
             check_part(node[name], f"{path}.{name}")
         else:
             check_type(f"{path}.{name}", plain(node[name]), parameter.annotation)
+
+
+def target_like(node: DictConfig) -> str | None:
+    """The key that is `_target_`, or was meant to be."""
+    return next(iter(get_close_matches("_target_", [str(key) for key in node], n=1)), None)
+
+
+def named(parameters: dict[str, inspect.Parameter]) -> list[str]:
+    """The parameters that can be given by name: all but *args and **kwargs."""
+    return [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+def root_words() -> list[str]:
+    """What may stand at a config's root beside the schema's keys."""
+    return ["defaults", "hydra", *shipped_groups()]
 
 
 def locate(target: str, path: str) -> Any:
@@ -144,6 +160,8 @@ def locate(target: str, path: str) -> Any:
 
 def signature_of(target: Any) -> dict[str, inspect.Parameter]:
     """The parameters of a class's constructor or of a function, with annotations evaluated where they can be."""
+    if getattr(getattr(target, "__init__", None), "__module__", None) == "torch.nn.modules.module":
+        return {}  # a class without a constructor of its own: nn.Module's declares *args and **kwargs and takes neither
     try:
         return dict(inspect.signature(target, eval_str=True).parameters)
     except Exception:  # an annotation that cannot be evaluated at run time
@@ -217,6 +235,8 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 def unknown_key(path: str, candidates: Iterable[str], hint: str = "") -> str:
     parent, _, key = path.rpartition(".")
-    near = get_close_matches(key, list(candidates), n=1, cutoff=0.4)
-    suggestion = f"; did you mean {parent + '.' if parent else ''}{near[0]}?" if near else ""
-    return f"unknown key {path}{hint}{suggestion}"
+    known = list(dict.fromkeys(candidates))
+    near = get_close_matches(key, known, n=1, cutoff=0.5)
+    if near:
+        return f"unknown key {path}{hint}; did you mean {parent + '.' if parent else ''}{near[0]}?"
+    return f"unknown key {path}{hint}; known here: {', '.join(name for name in known if not name.startswith('_'))}"

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dlhw.check import check, drop_foreign_keys
 from dlhw.errors import UserError
-from dlhw.explain import USERS_FAULT, one_line
+from dlhw.explain import WHILE_COMPOSING, one_line
 
 
 def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
@@ -16,10 +16,15 @@ def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictCon
     try:
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
-        settle(config, config.hydra.overrides.task)
-    except USERS_FAULT as error:
+        settle(config, typed(config))
+    except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
     return config
+
+
+def typed(config: DictConfig) -> list[str]:
+    """The overrides as the user typed them; an interpolation among them means something in its own place alone."""
+    return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
 
 
 def settle(config: DictConfig, overrides: Sequence[str]) -> None:

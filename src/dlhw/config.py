@@ -94,6 +94,11 @@ def conf_dir() -> Path:
     return inside if (inside / "config.yaml").is_file() else Path(__file__).parents[2] / "conf"
 
 
+def shipped_groups() -> list[str]:
+    """The config groups, experiment and such included."""
+    return sorted(folder.name for folder in conf_dir().iterdir() if folder.is_dir())
+
+
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[list[str]]:
     """Hydra ready to compose from the shipped YAML files; yields the overrides that add the user's own folder.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 
 from dlhw import checkpoint
 from dlhw.build import build
+from dlhw.dataset.decode import decode
 from dlhw.dataset.preprocess import Preprocess
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
@@ -98,11 +98,8 @@ def weights(folder: Path, which: str, results: dict[str, Any], device: torch.dev
 
 
 def read_image(path: str, in_channels: int, size: int) -> np.ndarray:
-    """(C, S, S) uint8 of a user's image file, converted and resized as the run's images are."""
+    """(C, S, S) uint8 of a user's image file, read as an image folder's files are."""
     try:
-        with Image.open(path) as image:
-            converted = image.convert("L" if in_channels == 1 else "RGB")
-            pixels = np.asarray(converted.resize((size, size), Image.Resampling.BILINEAR))
-    except OSError as error:
-        raise UserError(f"images: {path}: {first_line(error)}") from error
-    return pixels[None] if in_channels == 1 else pixels.transpose(2, 0, 1).copy()
+        return decode(Path(path), in_channels, size)
+    except Exception as error:  # what Pillow raises at a broken file is of many kinds
+        raise UserError(f"images: {path}: cannot be read as an image: {first_line(error)}") from error

@@ -4,35 +4,35 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import hydra.conf
 import yaml
+from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import did_you_mean, locate, signature_of, unknown_key
-from dlhw.config import GROUPS, conf_dir
+from dlhw.check import SUPPLIED, did_you_mean, locate, named, root_words, signature_of, unknown_key
+from dlhw.config import GROUPS, Config, conf_dir
 from dlhw.errors import UserError, first_line
 
 USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+WHILE_COMPOSING = (*USERS_FAULT, ValueError)  # Hydra raises bare ones too, as for model=null
 
 
 def one_line(error: BaseException, config_dir: str | None = None) -> str:
     """What the user wrote wrong, from an exception of `USERS_FAULT` that composing a config raised."""
     chain = list(causes(error))
     file = re.match(r"In '([^']+)'", first_line(error))
-    where = f"in {file[1]}: " if file and file[1] != "config" else ""
+    where = f"in {file[1]}: " if file and file[1] not in ("config", "hydra/config") else ""
     for link in chain:
         if isinstance(link, MissingConfigException) and link.missing_cfg_file:
-            return where + missing_option(link.missing_cfg_file, config_dir)
+            return where + missing_option(link.missing_cfg_file, list(link.options or []), config_dir)
     for link in chain:
         if isinstance(link, OmegaConfBaseException) and link.full_key is not None:
             return where + wrong_key(link)
-    if m := re.match(r".*Could not override '([^'@]+)'", first_line(error)):
-        return where + unknown_key(m[1].lstrip("/"), groups(config_dir))
     if isinstance(error, yaml.YAMLError):
         return f"a YAML file cannot be read: {' '.join(str(error).split())}"
-    lines = [line.strip() for link in chain for line in str(link).splitlines()[:2]]
-    return where + "; ".join(dict.fromkeys(filter(None, lines)))
+    return where + (in_a_file(str(error)) or about_a_group(str(error), config_dir) or first_lines(chain))
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
@@ -40,10 +40,18 @@ def causes(error: BaseException | None) -> list[BaseException]:
     return [] if error is None else [error, *causes(error.__cause__)]
 
 
-def missing_option(file: str, config_dir: str | None) -> str:
-    """An option that its group does not have, such as model/fcc."""
+def first_lines(chain: Sequence[BaseException]) -> str:
+    """What is left when the mistake is none of those known here: the first lines of the exceptions' own words."""
+    lines = [line.strip() for link in chain for line in str(link).splitlines()[:2]]
+    return "; ".join(dict.fromkeys(filter(None, lines)))
+
+
+def missing_option(file: str, offered: list[str], config_dir: str | None) -> str:
+    """An option that its group does not have, such as model/fcc. offered: what Hydra found there, folders left out."""
     group, _, option = file.partition("/")
-    known = options(group, config_dir)
+    if group == "hydra":
+        group, _, option = file.rpartition("/")
+    known = options(group, config_dir) or offered
     if not known:
         return unknown_key(group, groups(config_dir))
     listed = f" ({group} has {', '.join(known)})"
@@ -58,23 +66,71 @@ def wrong_key(error: OmegaConfBaseException) -> str:
     if "not in" not in first_line(error) or not isinstance(parent, DictConfig):
         return f"{path}: {first_line(error)}"
     known = [str(key) for key in parent]
-    if path.partition(".")[0] in GROUPS and parent.get("_target_"):
-        takes = target_keys(str(parent._target_))
+    group = path.partition(".")[0]
+    if group in GROUPS and parent.get("_target_"):
+        target = str(parent._target_)
+        takes = [key for key in target_keys(target) if key not in SUPPLIED.get(group, ())]
         if str(error.key) in takes:
-            return f"{path} is not in the config, but {parent._target_} takes it: add it as +{path}=…"
-        known += [key for key in takes if key not in known]
-    return unknown_key(path, [*known, "defaults"] if "." not in path else known)
+            return f"{path} is not in the config, but {target} takes it: add it as +{path}=…"
+        return unknown_key(path, [*known, *takes], f" ({target} takes no such key)")
+    if "/" in path:
+        return unknown_key(path, groups(None))
+    return unknown_key(path, known if "." in path else [*known, *root_words()])
 
 
-def target_keys(target: str) -> Sequence[str]:
+def in_a_file(message: str) -> str | None:
+    """A key or value of a file that the schema refuses; Hydra keeps OmegaConf's words and not its exception."""
+    found = re.search(r"raised while composing config:\n(.*)\n\s*full_key: (.*)", message)
+    if not found:
+        return None
+    words, path = found.groups()
+    if "not in" not in words:
+        return f"{path}: {words}" if path else words
+    parent = path.rpartition(".")[0]
+    if path.startswith("hydra."):
+        node = OmegaConf.select(OmegaConf.structured(hydra.conf.HydraConf), parent.partition(".")[2] or ".")
+    else:
+        node = OmegaConf.select(OmegaConf.structured(Config), parent or ".")
+    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
+    return unknown_key(path, known if parent else [*known, *root_words()])
+
+
+def about_a_group(message: str, config_dir: str | None) -> str | None:
+    """A group that is not there, or that is chosen in the wrong way."""
+    if m := re.search(r"Could not override '/?([^'@]+)(@[^']*)?'", message):
+        group = m[1].rpartition("/")[2]
+        if m[1].startswith("experiment/") and group in groups(config_dir):
+            return f"override {group}: a group's name begins with a slash here, as in 'override /{group}: …'"
+        if (m[2] or "").startswith("@experiment."):
+            return f"override /{group}: the file's first line must be '# @package _global_'"
+        if m[2] is None:
+            return unknown_key(m[1], groups(config_dir))
+    if m := re.search(r"(?:config group|from config\.) '([^']+)'.* does not exist", message):
+        return unknown_key(m[1], groups(config_dir))
+    if m := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.+)'", message):
+        return f"{m[1]} is chosen twice: {m[1]}={m[2]} needs no +, and in a file 'override /{m[1]}: {m[2]}' replaces it"
+    if m := re.search(r"Config group override must be a string or a list\. Got (\w+)", message):
+        return f"an option is chosen by its name, not by {m[1]}, as in model=fc; the groups are {', '.join(root_groups(None))}"
+    return None
+
+
+def target_keys(target: str) -> list[str]:
     try:
-        return list(signature_of(locate(target, "")))
+        return named(signature_of(locate(target, "")))
     except UserError:  # a target that cannot be imported is another line's fault
         return []
 
 
 def groups(config_dir: str | None) -> list[str]:
-    return sorted({p.name for root in roots(config_dir) for p in root.iterdir() if p.is_dir()} | {"hydra"})
+    """The groups of ours, of the user's own folder, and of Hydra's."""
+    folders = [path.name for path in (Path(hydra.conf.__file__).parent / "hydra").iterdir() if path.is_dir()]
+    registered = ConfigStore.instance().repo.get("hydra", {})
+    hydras = {*folders, *(name for name, node in registered.items() if isinstance(node, dict))}
+    return [*root_groups(config_dir), *sorted(f"hydra/{name}" for name in hydras if not name.startswith("_"))]
+
+
+def root_groups(config_dir: str | None) -> list[str]:
+    return sorted({p.name for root in roots(config_dir) for p in root.iterdir() if p.is_dir()})
 
 
 def options(group: str, config_dir: str | None) -> list[str]:

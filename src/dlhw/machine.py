@@ -43,17 +43,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_threads(threads: int | str, flops_per_step: float) -> int:
-    """auto: one thread for each `FLOPS_PER_THREAD` of a training step, at most the cores.
+FLOPS_PER_THREAD = 0.5e9
 
-    Torch's default, a thread a core, loses on small nets: the threads spend their time at barriers.
+
+def choose_threads(threads: int | str, flops_per_step: float) -> int:
+    """auto: a thread for each `FLOPS_PER_THREAD` of a training step, one core being left to the rest of the machine.
+
+    Torch's default, a thread a core, loses on small nets, and falls to a tenth of one thread's speed as soon as
+    anything else runs, since all threads wait at barriers for the one that has no core.
     """
     if threads != "auto":
         return int(threads)
-    return max(1, min(cores(), int(flops_per_step / FLOPS_PER_THREAD)))
-
-
-FLOPS_PER_THREAD = 2e9
+    return max(1, min(cores() - 1, int(flops_per_step / FLOPS_PER_THREAD)))
 
 
 @contextmanager

@@ -129,14 +129,15 @@ class Trainer:
         return row
 
     def backward(self, group: list[tuple[Tensor, Tensor]], metrics: Metrics) -> Tensor:
-        """Add the gradient of the group's mean loss; returns that loss, detached."""
+        """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""
+        size = sum(len(targets) for _, targets in group)
         total: Tensor | None = None
         for inputs, targets in group:
             with self.autocast():
                 outputs = self.model(inputs)
                 loss = self.loss_fn(outputs, targets)
             if len(group) > 1:
-                loss = loss / len(group)
+                loss = loss * (len(targets) / size)  # a short last batch weighs less
             loss.backward()
             metrics.update(outputs.detach(), targets)
             total = loss.detach() if total is None else total + loss.detach()

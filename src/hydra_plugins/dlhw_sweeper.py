@@ -30,15 +30,20 @@ class DlhwSweeper(BasicSweeper):
     def check_jobs(self, arguments: list[str]) -> None:
         """Compose and check each job, so that a mistake stops the sweep before anything is written."""
         from dlhw.compose import settle
+        from dlhw.errors import UserError
+        from dlhw.explain import WHILE_COMPOSING, one_line
 
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
         for batch in self.split_arguments(overrides, max_batch_size=None):
             for job in batch:
-                config = loader.load_sweep_config(self.config, list(job))
-                HydraConfig.instance().set_config(config)
-                settle(config, job)
+                try:
+                    config = loader.load_sweep_config(self.config, list(job))
+                    HydraConfig.instance().set_config(config)
+                    settle(config, job)
+                except WHILE_COMPOSING as error:
+                    raise UserError(one_line(error)) from error
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Done by `check_jobs`, once."""

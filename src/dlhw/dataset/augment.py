@@ -93,8 +93,8 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
 def flip(images: Tensor, flipped: Tensor) -> Tensor:
     """Mirror the images whose (N,) flag is set: one choice among all images and the mirrored ones behind them.
 
-    Rows are worked out on the CPU: nonzero on a GPU would wait for it. At 1 thread, 3x32x32, an image: 0.6 us;
-    index_copy 3.5, where 4.3, index_put 1.8.
+    Rows are worked out on the CPU: nonzero on a GPU would wait for it. At 1 thread an image of 3x32x32 takes 1.2 us;
+    index_copy 3.7, where 4.3, index_put 1.9.
     """
     rows = flipped.nonzero().squeeze(1)
     chosen = torch.arange(len(flipped))

@@ -1,0 +1,8 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Several test processes of four threads each wait for one another."""
+    torch.set_num_threads(1)
