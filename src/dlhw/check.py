@@ -9,8 +9,9 @@ import inspect
 import re
 import typing
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
+from math import inf
 from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, Literal
@@ -61,7 +62,7 @@ def check_values(node: DictConfig, path: str = "") -> None:
         elif "allowed" in spec.metadata:
             check_allowed(key, value, spec.metadata["allowed"])
         elif "minimum" in spec.metadata:
-            check_minimum(key, value, spec.metadata["minimum"], spec.metadata["others"], spec.default)
+            check_range(key, value, spec)
         elif "pattern" in spec.metadata and not re.fullmatch(spec.metadata["pattern"], str(value)):
             raise UserError(f"{key}={shown(value)}: {spec.metadata['rule']}")
 
@@ -89,12 +90,15 @@ def check_allowed(key: str, value: Any, allowed: Iterable[Any]) -> None:
         raise UserError(f"{key}={shown(value)}: is one of {', '.join(options)}{did_you_mean(str(value), options)}")
 
 
-def check_minimum(key: str, value: Any, minimum: float, others: tuple[Any, ...], default: Any) -> None:
-    if value in others or (value is None and default is None):
+def check_range(key: str, value: Any, spec: Field[Any]) -> None:
+    """Compare a value with what `config.at_least` says of its field."""
+    least, most, others = spec.metadata["minimum"], spec.metadata["maximum"], spec.metadata["others"]
+    if value in others or (value is None and spec.default is None):
         return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= minimum or value == float("inf"):
-        kind = " or ".join([f"at least {minimum}", *map(shown, others)])
-        raise UserError(f"{key}={shown(value)}: must be {kind}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value <= most or value == inf:
+        bounds = f"at least {least}" + (f" and at most {most}" if most < inf else "")
+        raise UserError(f"{key}={shown(value)}: must be {' or '.join([bounds, *map(shown, others)])}")
 
 
 def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
@@ -196,7 +200,7 @@ def matches(value: Any, annotation: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if annotation in (bool, str):
         return isinstance(value, annotation)
-    if isinstance(annotation, type) and annotation is not inspect.Parameter.empty and not is_dataclass(annotation):
+    if isinstance(annotation, type) and annotation is not inspect.Parameter.empty:
         return isinstance(value, annotation)
     return True
 
@@ -235,7 +239,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 def unknown_key(path: str, candidates: Iterable[str], hint: str = "") -> str:
     parent, _, key = path.rpartition(".")
-    known = list(dict.fromkeys(candidates))
+    known = [name for name in dict.fromkeys(candidates) if name != key]
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"unknown key {path}{hint}; did you mean {parent + '.' if parent else ''}{near[0]}?"

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlhw.errors import UserError
+from dlhw.errors import UserError, first_line
 from dlhw.monitor import Monitor
 from dlhw.record import write_atomic
 from dlhw.trainer import Trainer
@@ -28,11 +28,11 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-        if damaged is not None:
-            raise UserError(f"{path} is damaged: its part {damaged} does not match its checksum")
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
-        raise UserError(f"{path} is damaged or truncated: {str(error).splitlines()[0]}") from error
+        state: dict[str, Any] = {} if damaged else torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # zipfile and torch raise a dozen kinds where a file is damaged
+        raise UserError(f"{path} is damaged or truncated: {first_line(error) or type(error).__name__}") from error
+    if damaged:
+        raise UserError(f"{path} is damaged: its part {damaged} does not match its checksum")
     return state
 
 

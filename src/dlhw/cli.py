@@ -37,7 +37,10 @@ def single_run(overrides: list[str], config_dir: str | None) -> None:
 
 def hydra_main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra's exceptions reach us
-    hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(sweep_job)()
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(sweep_job)()
+    except ValueError as error:  # raised while composing: a job's own errors come no further than sweep_job
+        raise UserError(one_line(error)) from error
 
 
 def sweep_job(config: Any) -> float | None:

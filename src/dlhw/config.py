@@ -4,6 +4,8 @@ The keys of a part (data set, model, loss, optimizer, scheduler) are not here: i
 `check.py` compares a composed config with both.
 """
 
+import math
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,9 +27,9 @@ def one_of(default: Any, *others: Any) -> Any:
     return field(default=default, metadata={"allowed": (default, *others)})
 
 
-def at_least(minimum: float, default: Any, *others: Any) -> Any:
-    """A field whose value is a number not below `minimum`, or one of `others`."""
-    return field(default=default, metadata={"minimum": minimum, "others": others})
+def at_least(minimum: float, default: Any, *others: Any, at_most: float = math.inf) -> Any:
+    """A field whose value is a number from `minimum` to `at_most`, or one of `others`."""
+    return field(default=default, metadata={"minimum": minimum, "maximum": at_most, "others": others})
 
 
 @dataclass
@@ -56,12 +58,12 @@ class Config:
     scheduler: Any = MISSING
 
     name: str = field(default=MISSING, metadata={"pattern": r"\w[\w.+-]*", "rule": NAME_RULE})
-    seed: int = at_least(0, 0)
+    seed: int = at_least(0, 0, at_most=2**32 - 1)
     epochs: int = at_least(1, 20)
     batch_size: int = at_least(1, 100)
     device: str = "auto"
     precision: str = one_of("auto", "fp32", "bf16", "fp64")
-    threads: Any = at_least(1, "auto", "auto")
+    threads: Any = at_least(1, "auto", "auto", at_most=1024)  # far more, and torch crashes
     channels_last: Any = one_of("auto", True, False)
     data_dir: str = "data"
     monitor: Monitor = field(default_factory=Monitor)
@@ -82,12 +84,6 @@ def run_name(choices: DictConfig) -> str:
     return str(chosen).replace("/", "_")
 
 
-ConfigStore.instance().store(name="dlhw_schema", node=Config)
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("len", lambda items: None if items is None else len(items), replace=True)
-OmegaConf.register_new_resolver("prod", lambda *sizes: reduce(mul, sizes), replace=True)
-
-
 def conf_dir() -> Path:
     """The shipped YAML files: inside the package in a wheel, at the repository's top level in a checkout."""
     inside = Path(__file__).parent / "conf"
@@ -97,6 +93,21 @@ def conf_dir() -> Path:
 def shipped_groups() -> list[str]:
     """The config groups, experiment and such included."""
     return sorted(folder.name for folder in conf_dir().iterdir() if folder.is_dir())
+
+
+def shipped_options(group: str) -> str:
+    """The group's options for `--help`: its YAML files, those in folders with their path, parts of options left out."""
+    folder = conf_dir() / group
+    files = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    listed = ", ".join(file for file in files if not file.startswith("common/"))
+    return textwrap.fill(listed, 100, subsequent_indent=" " * 14, break_on_hyphens=False)
+
+
+ConfigStore.instance().store(name="dlhw_schema", node=Config)
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("options", shipped_options, replace=True)
+OmegaConf.register_new_resolver("len", lambda items: None if items is None else len(items), replace=True)
+OmegaConf.register_new_resolver("prod", lambda *sizes: reduce(mul, sizes), replace=True)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def one_line(error: BaseException, config_dir: str | None = None) -> str:
             return where + wrong_key(link)
     if isinstance(error, yaml.YAMLError):
         return f"a YAML file cannot be read: {' '.join(str(error).split())}"
-    return where + (in_a_file(str(error)) or about_a_group(str(error), config_dir) or first_lines(chain))
+    return where + (in_a_file(str(error)) or about_an_override(str(error), config_dir) or first_lines(chain))
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
@@ -95,22 +95,25 @@ def in_a_file(message: str) -> str | None:
     return unknown_key(path, known if parent else [*known, *root_words()])
 
 
-def about_a_group(message: str, config_dir: str | None) -> str | None:
-    """A group that is not there, or that is chosen in the wrong way."""
+def about_an_override(message: str, config_dir: str | None) -> str | None:
+    """A group that is not there, or an override that is written in the wrong way."""
     if m := re.search(r"Could not override '/?([^'@]+)(@[^']*)?'", message):
         group = m[1].rpartition("/")[2]
         if m[1].startswith("experiment/") and group in groups(config_dir):
             return f"override {group}: a group's name begins with a slash here, as in 'override /{group}: …'"
         if (m[2] or "").startswith("@experiment."):
             return f"override /{group}: the file's first line must be '# @package _global_'"
-        if m[2] is None:
+        if m[2] is None and m[1] not in groups(config_dir):
             return unknown_key(m[1], groups(config_dir))
     if m := re.search(r"(?:config group|from config\.) '([^']+)'.* does not exist", message):
         return unknown_key(m[1], groups(config_dir))
     if m := re.search(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.+)'", message):
         return f"{m[1]} is chosen twice: {m[1]}={m[2]} needs no +, and in a file 'override /{m[1]}: {m[2]}' replaces it"
+    if m := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", message):
+        return f"{m[1]}={m[2]}: several values; add -m to sweep over them, or write {m[1]}=[{m[2]}] for a list"
     if m := re.search(r"Config group override must be a string or a list\. Got (\w+)", message):
-        return f"an option is chosen by its name, not by {m[1]}, as in model=fc; the groups are {', '.join(root_groups(None))}"
+        listed = ", ".join(root_groups(config_dir))
+        return f"an option is chosen by its name, not by {m[1]}, as in model=fc; the groups are {listed}"
     return None
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,9 @@ def choose_device(device: str) -> torch.device:
     """auto: CUDA when it is there, else the CPU. Raises UserError for a device that is not there."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (index and (kind != "cuda" or not index.isdigit())):
+    if not re.fullmatch(r"cpu|mps|cuda(:(0|[1-9][0-9]*))?", device):
         raise UserError(f"device={device}: is one of auto, cpu, cuda, cuda:N, mps")
+    kind, _, index = device.partition(":")
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if count == 0:

@@ -22,6 +22,7 @@ from dlhw.errors import UserError
 from dlhw.trainer import Steps
 
 Status = Literal["running", "finished", "failed", "interrupted"]
+STEPS_HEADER = "step,epoch,lr,loss\n"
 log = logging.getLogger("dlhw")
 
 
@@ -62,8 +63,9 @@ class Record:
         self._steps: list[str] = []  # lines of steps.csv that are not written yet
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with replacing(folder / "status.json") as probe:
-                probe.write_text("{}")
+            probe = folder / f".probe.{os.getpid()}.tmp"
+            probe.write_bytes(b"")
+            probe.unlink()
         except OSError as error:
             raise UserError(f"outputs cannot be written to {folder}: {error.strerror}; stand elsewhere, or set "
                             f"hydra.run.dir") from error  # fmt: skip
@@ -86,7 +88,7 @@ class Record:
     def row(self, row: dict[str, float]) -> None:
         """Append the steps so far to steps.csv, whole lines in one write; rewrite metrics.csv with one more row."""
         path = self.folder / "steps.csv"
-        header = "" if path.exists() else "step,epoch,lr,loss\n"
+        header = "" if path.exists() else STEPS_HEADER
         with path.open("ab", buffering=0) as file:
             file.write((header + "".join(self._steps)).encode())
         self._steps.clear()
@@ -107,9 +109,9 @@ class Record:
                 rows = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
             self.rows = [row for row in rows if row["epoch"] <= epoch]
         if steps.is_file() and step < math.inf:
-            header, *lines = steps.read_text().splitlines(keepends=True)
+            lines = steps.read_text().splitlines(keepends=True)[1:]
             kept = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= step]
-            write_text(steps, "".join([header, *kept]))
+            write_text(steps, "".join([STEPS_HEADER, *kept]))
 
     def arrays(self, arrays: dict[str, np.ndarray]) -> None:
         write_atomic(self.folder / "arrays.npz", lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -125,10 +127,12 @@ class Record:
         """
         lock = FileLock(self.folder / ".lock", blocking=False)
         try:
-            lock.acquire()
+            held = lock.acquire()
         except Timeout as error:
             raise UserError(f"{self.folder}: another process is training this run") from error
-        with lock, logging_to(self.folder / "dlhw.log"):
+        with held, logging_to(self.folder / "dlhw.log"):
+            for left_by_a_killed_run in [*self.folder.glob(".*.tmp"), *self.folder.glob("checkpoints/.*.tmp")]:
+                left_by_a_killed_run.unlink(missing_ok=True)
             self.status("running")
             try:
                 yield

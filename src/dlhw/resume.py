@@ -30,22 +30,28 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Reopened:
     Raises UserError for a folder that holds no run, and for any other override.
     """
     config = saved_config(folder)
-    asked = dict(override.lstrip("+").split("=", 1) for override in overrides)
-    foreign = [key for key in asked if key not in ("resume", "epochs")]
+    asked = [override.lstrip("+~").partition("=") for override in overrides]
+    foreign = ["".join(parts) for parts in asked if parts[0] not in ("resume", "epochs")]
     if foreign:
-        raise UserError(f"resume={folder}: a resumed run keeps its own config, so {foreign[0]}={asked[foreign[0]]} is "
-                        f"refused; only epochs may be raised")  # fmt: skip
+        raise UserError(f"resume={folder}: a resumed run keeps its own config, so {foreign[0]} is refused; only epochs "
+                        f"may be raised")  # fmt: skip
     results = read_json(folder / "results.json")
     finished = read_json(folder / "status.json").get("status") == "finished"
-    if "epochs" in asked:
-        raise_epochs(config, int(asked["epochs"]), folder)
+    if epochs := [int(value) for key, _, value in asked if key == "epochs"]:
+        raise_epochs(config, epochs[-1], folder)
         finished = finished and results.get("epochs") == config.epochs
     if finished or (folder / "checkpoints" / "last.pt").is_file():
         return Reopened(config, finished, results)
-    if (folder / "metrics.csv").is_file():
+    # A row is written just before its checkpoint: a run killed between its first two begins anew.
+    if len(rows(folder)) > 1 or (rows(folder) and config.checkpoints == "none"):
         raise UserError(f"resume={folder}: there is no checkpoints/last.pt to go on from "
                         f"(checkpoints={config.checkpoints})")  # fmt: skip
     return Reopened(config, finished, results)
+
+
+def rows(folder: Path) -> list[str]:
+    metrics = folder / "metrics.csv"
+    return metrics.read_text().splitlines()[1:] if metrics.is_file() else []
 
 
 def raise_epochs(config: DictConfig, epochs: int, folder: Path) -> None:

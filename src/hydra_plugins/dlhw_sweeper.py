@@ -12,6 +12,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from dlhw.errors import UserError
+
 log = logging.getLogger("dlhw")
 
 
@@ -19,7 +21,12 @@ class DlhwSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Check every job's config, run them all, and exit with 1 if any failed."""
         self.check_jobs(arguments)
-        batches = super().sweep(arguments)
+        try:
+            batches = super().sweep(arguments)
+        except OSError as error:  # of the sweep's own folder; a job's errors stay in the job's
+            raise UserError(
+                f"cannot write to {error.filename}: {error.strerror}; stand in another folder, or set hydra.sweep.dir"
+            ) from error
         outcomes = [job.return_value for batch in batches for job in batch]
         failed = sum(outcome is None for outcome in outcomes)
         log.info("%d of %d runs finished: %s", len(outcomes) - failed, len(outcomes), self.config.hydra.sweep.dir)
@@ -30,7 +37,6 @@ class DlhwSweeper(BasicSweeper):
     def check_jobs(self, arguments: list[str]) -> None:
         """Compose and check each job, so that a mistake stops the sweep before anything is written."""
         from dlhw.compose import settle
-        from dlhw.errors import UserError
         from dlhw.explain import WHILE_COMPOSING, one_line
 
         loader = self.hydra_context.config_loader

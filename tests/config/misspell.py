@@ -36,6 +36,6 @@ def misspelt(word: str, taken: Collection[str], turn: int) -> str:
     start = crc32(word.encode())
     for attempt in range(turn, turn + 100):
         wrong = MISTAKES[attempt % len(MISTAKES)](word, (start + attempt) % len(word))
-        if wrong not in taken and wrong != word and wrong.replace("_", "").isidentifier():
+        if wrong not in taken and wrong != word and wrong.replace("/", "").isidentifier():
             return wrong
     raise AssertionError(f"every misspelling of {word} is taken")

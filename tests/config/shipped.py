@@ -1,7 +1,6 @@
 """What conf/ ships, read from its files, so that no list here can go stale."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,7 +8,16 @@ import yaml
 from dlhw.config import conf_dir
 
 CONF = conf_dir()
-FILES = sorted(path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml"))  # config, model/fc, …
+FILES = sorted(
+    path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml")
+)  # config, model/fc, …
+# What an option must come with, where it does not fit the default run.
+COMPANIONS = {
+    "dataset=image_folder": ["dataset.root=photos"],
+    "model=rnn": ["dataset=sine"],
+    "model=unet": ["dataset=canvas"],
+    "model=resnet50_unet": ["dataset=canvas"],
+}
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
 
@@ -46,4 +54,5 @@ def chosen_with(file: str) -> tuple[str, list[str]]:
         return "", []
     if option.startswith("common/"):
         option = next(o for o in options(group) if option in str(read(f"{group}/{o}").get("defaults")))
-    return "" if header(file) else group, [f"{group}={option}"]
+    choice = f"{group}={option}"
+    return "" if header(file) else group, [choice, *COMPANIONS.get(choice, [])]

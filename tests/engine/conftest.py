@@ -13,3 +13,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     torch.set_num_threads(1)
     yield
     logging.getLogger("dlhw").handlers.clear()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What dlhw logs while the test runs; own_folder takes the handler off."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger("dlhw").addHandler(handler)
+    return lines

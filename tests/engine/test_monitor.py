@@ -111,7 +111,7 @@ def test_without_a_validation_split_nothing_is_chosen_unless_a_training_column_i
 @pytest.mark.parametrize(
     ("metric", "patience", "has_val", "words"),
     [
-        ("test/accuracy", None, True, "choosing on the test split spoils it"),
+        ("test/accuracy", None, True, "monitor.metric=test/accuracy: "),
         ("val/f1", None, True, "is one of val/loss, val/accuracy, train/loss, train/accuracy"),
         ("accuracy", None, True, "is one of val/loss"),
         ("val/accuracy", 3, False, "early_stopping.patience=3 watches val/accuracy, but dataset.val_size=0"),

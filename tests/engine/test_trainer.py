@@ -38,7 +38,9 @@ def net(batchnorm: bool = False) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(16, 8), *norm, nn.Tanh(), nn.Linear(8, CLASSES)).double()
 
 
-def trainer(model: nn.Module | None = None, lr: float = 0.1, momentum: float = 0.9, scheduled=None, **options) -> Trainer:
+def trainer(
+    model: nn.Module | None = None, lr: float = 0.1, momentum: float = 0.9, scheduled=None, **options
+) -> Trainer:
     model = net() if model is None else model
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
     parts = {
@@ -209,8 +211,8 @@ def test_the_rate_of_a_row_is_that_of_its_last_step():
 
 
 def test_a_plateau_on_the_training_loss_lowers_the_rate_of_the_next_epoch():
-    """A relative threshold of 1: no loss above 0 is ever better than the first."""
-    plateau = {"metric": "train/loss", "patience": 0, "factor": 0.5, "threshold": 1.0}
+    """No loss here is ever a tenth of the first."""
+    plateau = {"metric": "train/loss", "patience": 0, "factor": 0.5, "threshold": 0.9}
     ours = trainer(scheduled=lambda o: schedule.plateau(o, **plateau))
     assert [row["lr"] for row in ours.fit(4)] == pytest.approx([0.1, 0.1, 0.05, 0.025])
 
@@ -230,7 +232,8 @@ class NaNAt(nn.Module):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize(
-    ("k", "where"), [(1, "epoch 1, step 1: "), (5, "epoch 1, step 5: "), (8, "epoch 1, step 8: "), (11, "epoch 2, step 11")]
+    ("k", "where"),
+    [(1, "epoch 1, step 1: "), (5, "epoch 1, step 5: "), (8, "epoch 1, step 8: "), (11, "epoch 2, step 11")],
 )
 def test_a_loss_that_is_not_finite_stops_the_run(k, where, value):
     ours = trainer(loss_fn=NaNAt(k, value), lr=0.0125, val=None)
@@ -241,12 +244,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(k, where, value):
     assert str(value) in message
     assert "lr=0.0125" in message
     assert "\n" not in message
-    assert ("at the first step" in message) is (k == 1)
 
 
 def test_a_rate_too_high_fails_by_itself():
-    with pytest.raises(RunFailed, match=r"epoch 1, step \d: the training loss is (nan|inf) .*lr=1e\+200"):
-        list(trainer(lr=1e200).fit(5))
+    with pytest.raises(RunFailed, match=r"^epoch 1, step \d: the training loss is (nan|inf)\b.*lr=1e\+308"):
+        list(trainer(lr=1e308).fit(5))
 
 
 def test_fit_goes_on_where_it_stands():

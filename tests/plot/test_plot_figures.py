@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from dlhw.plot.class_bars import MOST_BARS
 from dlhw.plot.confusion_matrix import draw_confusion_matrix, short_count
 from dlhw.plot.curves import draw_curves, recorded_metrics
 from dlhw.plot.decimate import decimate
 from dlhw.plot.image_grid import draw_mistakes, draw_predictions
 from dlhw.plot.learning_rate import draw_learning_rate
-from dlhw.plot.per_class_accuracy import MOST_BARS, draw_per_class_accuracy
+from dlhw.plot.per_class_accuracy import draw_per_class_accuracy
 from dlhw.plot.run_folder import RunFolder, read_run
 from dlhw.plot.style import shorten
 

@@ -16,8 +16,11 @@ from made_up_runs import change_arrays, write_run
 
 import dlhw.plot
 from dlhw.plot.png import write_png
-from dlhw.plot.run import BASIC, PLOTS, plot_run
+from dlhw.plot.run import plot_run
 from dlhw.plot.style import new_figure
+
+PLOTS = ("curves", "learning_rate", "confusion_matrix", "per_class_accuracy", "predictions", "mistakes")
+BASIC = ("curves", "confusion_matrix")
 
 
 def names(files: list[Path]) -> set[str]:

@@ -26,23 +26,36 @@ CPU_BLOCK_BYTES = 2 * 2**20
 class Split(Protocol):
     """One of train, val and test."""
 
-    targets: Tensor  # int64, all of them, on the device
+    @property
+    def targets(self) -> Tensor:
+        """All of them, on the device: int64 classes, or values."""
+        ...
 
     def __len__(self) -> int: ...
 
     def batches(
         self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """(inputs (B, C, H, W), targets (B,)) on the device; the last batch may be short.
+        """(inputs (B, ...), targets (B, ...)) on the device; the last batch may be short.
 
         In order, unless `shuffle` is given (a CPU generator): then the order is exactly one
-        `torch.randperm(len(split), generator=shuffle)` an epoch. Training images are changed at random only if
+        `torch.randperm(len(split), generator=shuffle)` an epoch. Training samples are changed at random only if
         `augment` (a CPU generator) is given.
         """
         ...
 
-    def raw(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """(n, C, H, W), 0..255: the images at these positions of the split."""
+    def raw(self, indices: Sequence[int]) -> NDArray[Any]:
+        """The samples at these positions of the split; images as (n, C, H, W), 0..255, without noise of ours."""
+        ...
+
+
+class PixelSplit(Split, Protocol):
+    """A split of images, as it stands before the training split is measured."""
+
+    preprocess: Preprocess
+
+    def blocks(self, order: Tensor | None, block_size: int) -> Iterator[Tensor]:
+        """uint8 (block_size, C, H, W) on the device, by a permutation on the CPU or in order; the last may be short."""
         ...
 
 
@@ -54,7 +67,13 @@ class Splits:
     val: Split | None
     test: Split
     preprocess: Preprocess
-    classes: list[str]
+    classes: list[str] | None  # None: the targets are values
+
+
+def cut(batch_size: int, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """A block as batches: views of it, the last of which may be short."""
+    cuts = list(range(batch_size, len(inputs), batch_size))
+    return zip(inputs.tensor_split(cuts), targets.tensor_split(cuts), strict=True)
 
 
 class BlockSplit(ABC):
@@ -74,23 +93,30 @@ class BlockSplit(ABC):
         self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See Split.batches."""
-        count, device = len(self), self.targets.device
-        order = None if shuffle is None else torch.randperm(count, generator=shuffle)
-        targets = self.targets if order is None else self.targets.index_select(0, order.to(device, non_blocking=True))
-        draws = None
-        if augment is not None and self._augmentation:
-            draws = self._augmentation.draw(count, augment)
+        order = None if shuffle is None else torch.randperm(len(self), generator=shuffle)
+        targets = self.targets
+        if order is not None:
+            targets = targets.index_select(0, order.to(targets.device, non_blocking=True))
         start = 0
-        for images in self.blocks(order, self._block_size(batch_size)):
+        for images in self.changed_blocks(order, self.block_size(batch_size), augment):
             stop = start + len(images)
-            if draws is not None and self._augmentation:
-                images = self._augmentation.apply(images, draws.part(start, stop))
-            inputs = self.preprocess(images)
-            cuts = list(range(batch_size, len(inputs), batch_size))
-            yield from zip(inputs.tensor_split(cuts), targets[start:stop].tensor_split(cuts), strict=True)
+            yield from cut(batch_size, self.preprocess(images), targets[start:stop])
             start = stop
 
-    def _block_size(self, batch_size: int) -> int:
+    def changed_blocks(
+        self, order: Tensor | None, block_size: int, augment: torch.Generator | None = None
+    ) -> Iterator[Tensor]:
+        """The epoch's blocks, changed at random if `augment` is given."""
+        if augment is None or not self._augmentation:
+            yield from self.blocks(order, block_size)
+            return
+        draws = self._augmentation.draw(len(self), augment)
+        start = 0
+        for images in self.blocks(order, block_size):
+            yield self._augmentation.apply(images, draws.part(start, start + len(images)))
+            start += len(images)
+
+    def block_size(self, batch_size: int) -> int:
         """Images in a block: whole batches, one at least."""
         batch_bytes = batch_size * self._pixels * self.preprocess.dtype.itemsize
         return batch_size * max(1, self._block_bytes // batch_bytes)

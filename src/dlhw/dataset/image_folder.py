@@ -1,28 +1,22 @@
 """Any images sorted into a folder a class; decoded once and kept as one mapped file."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from filelock import FileLock
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from dlhw.dataset.decode import EXTENSIONS, decode
+from dlhw.dataset.decoded import SMALL_FILE_BYTES, decoded, fingerprint, mean_bytes
 from dlhw.dataset.images import ImageSet
 from dlhw.dataset.pool import Pool
 from dlhw.dataset.streamed import available_cpus
 from dlhw.errors import UserError
 
 CACHE_VERSION = 1  # raise it when decode() gives other pixels
-SMALL_FILE_BYTES = 8192  # below, threads wait for Python's lock more than they decode: half as fast as one alone
 
 
 @dataclass(kw_only=True)
@@ -86,45 +80,13 @@ class ImageFolder(ImageSet):
 
     def _cached(self, folder: Path, files: list[Path]) -> NDArray[np.uint8]:
         """(N, C, S, S) mapped read-only, from a cache whose name changes with every file's size and time."""
+        name = f"{folder.resolve().name}-{self._key(folder, files)}"
         shape = (len(files), self.in_channels, self.image_size, self.image_size)
-        cache_dir = Path(self.cache_dir).expanduser()
-        path = cache_dir / f"{folder.resolve().name}-{self._key(folder, files)}.npy"
-        try:
-            if not path.exists():
-                cache_dir.mkdir(parents=True, exist_ok=True)
-                with FileLock(path.with_name(f".{path.name}.lock")):
-                    if not path.exists():  # another run may have written it meanwhile
-                        self._write_cache(path, files, shape)
-            images: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise UserError(f"dataset.cache_dir={self.cache_dir}: {path.name} cannot be kept there: {error}") from None
-        if images.shape != shape:
-            raise UserError(f"ImageFolder: {path}: found shape {images.shape}, expected {shape}; delete it")
-        return images
+        threads = 1 if mean_bytes(files) < SMALL_FILE_BYTES else available_cpus()
+        return decoded(self.cache_dir, name, shape, lambda row: self._decode(files[row]), threads, "ImageFolder")
 
     def _key(self, folder: Path, files: list[Path]) -> str:
-        digest = hashlib.sha256(f"{CACHE_VERSION} {folder.resolve()} {self.in_channels} {self.image_size}".encode())
-        for file in files:
-            stat = file.stat()
-            digest.update(f"\n{file.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}".encode())
-        return digest.hexdigest()[:16]
-
-    def _write_cache(self, path: Path, files: list[Path], shape: tuple[int, ...]) -> None:
-        part = path.with_name(f".{path.name}.part")  # one name for all: the lock is held, and a killed run's is reused
-        try:
-            images = open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-
-            def write(row: int) -> None:
-                images[row] = self._decode(files[row])
-
-            threads = 1 if _mean_bytes(files) < SMALL_FILE_BYTES else available_cpus()
-            done = _each(write, len(files), threads)
-            for _ in tqdm(done, total=len(files), desc=f"decoding {path.stem}", disable=None, leave=False):
-                pass
-            images.flush()
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        return fingerprint(f"{CACHE_VERSION} {folder.resolve()} {self.in_channels} {self.image_size}", folder, files)
 
     def _decode(self, file: Path) -> NDArray[np.uint8]:
         try:
@@ -136,22 +98,6 @@ class ImageFolder(ImageSet):
                 f"ImageFolder: {file}: found {found} that cannot be decoded ({reason}), expected an image; "
                 "replace it or remove it"
             ) from None
-
-
-def _each(write: Callable[[int], None], count: int, threads: int) -> Iterator[None]:
-    """write(0) to write(count - 1), in order where there is one thread; the first error ends it."""
-    if threads == 1:
-        yield from map(write, range(count))
-        return
-    pool = ThreadPoolExecutor(threads)
-    try:
-        yield from pool.map(write, range(count))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _mean_bytes(files: list[Path]) -> float:
-    return sum(file.stat().st_size for file in files) / len(files)
 
 
 def _class_names(folder: Path) -> list[str]:

@@ -3,15 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dlhw.dataset.augment import Augment
-from dlhw.dataset.batches import BlockSplit, Resident, Splits
+from dlhw.dataset.batches import PixelSplit, Resident, Splits
+from dlhw.dataset.checks import check_choice, check_count, check_fact
 from dlhw.dataset.memory import free_bytes
 from dlhw.dataset.pool import Pool, convert, matches
 from dlhw.dataset.preprocess import Normalize, measure
@@ -39,6 +39,7 @@ class ImageSet(ABC):
     num_classes: int | None
     classes: list[str] | None
     in_features: int  # in_channels * image_size * image_size, for models that see a flat input
+    out_features: int | None = None  # of a model whose output is flat: num_classes
     seed: int
     train_size: int | float | None = None
     val_size: int | float  # 0: no validation split
@@ -53,6 +54,16 @@ class ImageSet(ABC):
         """Check values, then facts. Raises ValueError, one line that begins with key=value."""
         self._check_values()
         self._check_facts()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one sample: (C, S, S)."""
+        return (self.in_channels, self.image_size, self.image_size)
+
+    @property
+    def stored_channels(self) -> int:
+        """Of the images that `read` returns: more than in_channels where a mask lies behind them."""
+        return self.in_channels
 
     @abstractmethod
     def read(self) -> tuple[Pool, Pool | None]:
@@ -71,7 +82,6 @@ class ImageSet(ABC):
         for part in (train, val, test):
             if part is not None:
                 part.preprocess = preprocess
-        assert self.classes is not None
         return Splits(train, val, test, preprocess, self.classes)
 
     def _split(self, train_pool: Pool, test_pool: Pool | None) -> SplitIndices:
@@ -88,24 +98,25 @@ class ImageSet(ABC):
         if self.resident != "auto":
             return self.resident
         count = len(indices.train) + len(indices.test) + (0 if indices.val is None else len(indices.val))
-        return count * self.in_features <= free_bytes(device) / 2
+        return count * self.stored_channels * self.image_size**2 <= free_bytes(device) / 2
 
     def _place(
         self, pool: Pool, rows: NDArray[np.int64], device: torch.device, resident: bool, augment: Augment | None = None
-    ) -> BlockSplit:
+    ) -> PixelSplit:
         """A split of these rows of the pool, in the channels and size asked for."""
         targets = torch.from_numpy(pool.targets[rows]).to(device)
         if resident:
-            images = torch.from_numpy(convert(pool.images, rows, self.in_channels, self.image_size))
+            images = torch.from_numpy(convert(pool.images, rows, self.stored_channels, self.image_size))
             return Resident(images.to(device), targets, augment)
-        if matches(pool.images, self.in_channels, self.image_size):
+        if matches(pool.images, self.stored_channels, self.image_size):
             return Streamed(pool.images, rows, targets, augment, self.num_workers)
-        converted = convert(pool.images, rows, self.in_channels, self.image_size)
+        converted = convert(pool.images, rows, self.stored_channels, self.image_size)
         return Streamed(converted, np.arange(len(rows)), targets, augment, self.num_workers)
 
     def _check_values(self) -> None:
-        for key, allowed in (("task", ("classification",)), ("sampling", Sampling), ("normalize", Normalize)):
-            check_choice(key, getattr(self, key), allowed if isinstance(allowed, tuple) else get_args(allowed))
+        check_choice("task", self.task, (type(self).task,))
+        check_choice("sampling", self.sampling, get_args(Sampling))
+        check_choice("normalize", self.normalize, get_args(Normalize))
         if self.in_channels not in (1, 3):
             raise ValueError(f"in_channels={self.in_channels}: expected 1 (grey) or 3 (colour)")
         check_count("image_size", self.image_size, 1)
@@ -123,30 +134,18 @@ class ImageSet(ABC):
 
     def _check_facts(self) -> None:
         """Fill in what is null and refuse what contradicts the set."""
+        self._check_in_features()
         name = type(self).__name__
-        in_features = self.in_channels * self.image_size**2
-        if self.in_features != in_features:
-            raise ValueError(
-                f"in_features={self.in_features}: {self.in_channels} x {self.image_size} x {self.image_size} "
-                f"pixels are {in_features}; set in_channels and image_size instead"
-            )
         classes = list(self.CLASSES or self.classes or [])
         if self.classes is not None and list(self.classes) != classes:
             raise ValueError(f"classes={list(self.classes)}: {name} has {classes}")
-        if self.num_classes is not None and self.num_classes != len(classes):
-            raise ValueError(f"num_classes={self.num_classes}: {name} has {len(classes)} classes")
-        self.classes, self.num_classes = classes, len(classes)
+        self.classes = classes
+        for key in ("num_classes", "out_features"):
+            if getattr(self, key) is not None:
+                check_fact(key, getattr(self, key), len(classes), f"{name} has {len(classes)} classes")
+            setattr(self, key, len(classes))
 
-
-def check_choice(key: str, value: Any, allowed: Sequence[str]) -> None:
-    """Raises ValueError that names what is allowed and the nearest of it."""
-    if value not in allowed:
-        near = get_close_matches(str(value), allowed, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{key}={value}: expected {' or '.join(allowed)}{hint}")
-
-
-def check_count(key: str, value: Any, least: int, otherwise: str = "") -> None:
-    """Raises ValueError unless the value is a whole number from `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{key}={value}: expected a whole number from {least}{otherwise}")
+    def _check_in_features(self) -> None:
+        in_features = self.in_channels * self.image_size**2
+        pixels = f"{self.in_channels} x {self.image_size} x {self.image_size} pixels are {in_features}"
+        check_fact("in_features", self.in_features, in_features, f"{pixels}; set in_channels and image_size instead")

@@ -38,9 +38,15 @@ def init_weights(module: nn.Module, init: Init, std: float) -> None:
             nn.init.zeros_(module.bias)
 
 
-def check_dropout(dropout: float) -> None:
+def check_dropout(dropout: float, name: str = "dropout") -> None:
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
+        raise ValueError(f"{name}={dropout}: must be at least 0 and below 1")
+
+
+def check_at_least(minimum: int, **sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < minimum:
+            raise ValueError(f"{name}={size}: must be at least {minimum}")
 
 
 def check_widths(name: str, widths: list[int], count: int | None = None) -> None:

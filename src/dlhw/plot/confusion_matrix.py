@@ -36,8 +36,9 @@ def draw_confusion_matrix(run: RunFolder) -> Figure | None:
     )
     _name_classes(ax, classes, side)
     _write_cells(ax, counts, shares, side)
+    unit = " pixels" if run.counts_pixels else ""
     right, total = int(np.trace(counts)), int(counts.sum())
-    style.caption(ax, f"test, {run.weights}: {right:,} of {total:,} right ({right / total:.2%})")
+    style.caption(ax, f"test, {run.weights}: {right:,} of {total:,}{unit} right ({right / total:.2%})")
     bar = figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, aspect=25, ticks=[0, 0.01, 0.05, 0.2, 0.5, 1])
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     bar.ax.tick_params(labelsize=style.SMALL, colors=style.MUTED, labelcolor=style.INK, direction="out")

@@ -9,12 +9,14 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from dlhw.plot import style
 from dlhw.plot.quantity import Quantity, quantity
+from dlhw.plot.reference_lines import baselines, below, draw_baselines, draw_loss_below, loss_below
 from dlhw.plot.run_folder import Floats, RunFolder
 from dlhw.plot.step_losses import step_losses
 
 SPLITS = ("train", "val", "test")
 PER_ROW = 3
-LOG_FROM = 1000.0  # a loss whose largest value is this many times its smallest goes on a log axis
+LOG_FROM = 1000.0  # a loss whose largest value is this many times its smallest goes on a log axis;
+LOG_FROM_ASKED = 30.0  # so many times where a small loss is asked for
 
 
 def draw_curves(run: RunFolder) -> Figure | None:
@@ -77,9 +79,15 @@ def _draw_panel(ax: Axes, run: RunFolder, metric: str, steps: tuple[Floats, Floa
             [at], [tested * shown.scale], label=f"test, {weights} weights", color=style.GREEN, linestyle="none",
             marker="D", markersize=7, markerfacecolor="none", markeredgewidth=1.5, zorder=4,
         )  # fmt: skip
-    style.caption(ax, _caption(run.best_epoch, at_best, tested, shown))
+    asked = loss_below(run) if metric == "loss" else None
+    if asked is not None:
+        draw_loss_below(ax, asked, run)
+        seen_steps = np.append(seen_steps, asked[0])
     _frame_epochs(ax, epochs)
-    _frame_values(ax, np.concatenate([values * shown.scale, seen_steps]), may_be_log=metric == "loss")
+    log_from = LOG_FROM if asked is None else LOG_FROM_ASKED
+    _frame_values(ax, np.concatenate([values * shown.scale, seen_steps]), log_from if metric == "loss" else None)
+    not_drawn = draw_baselines(ax, baselines(run, metric), shown)
+    style.caption(ax, below(not_drawn, _caption(run.best_epoch, at_best, tested, shown)))
 
 
 def _at_best(run: RunFolder, val: Floats | None) -> float | None:
@@ -115,9 +123,9 @@ def _frame_epochs(ax: Axes, epochs: Floats) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def _frame_values(ax: Axes, values: Floats, may_be_log: bool) -> None:
+def _frame_values(ax: Axes, values: Floats, log_from: float | None) -> None:
     low, high = values.min(), values.max()
-    if may_be_log and 0 < LOG_FROM * low < high:
+    if log_from is not None and 0 < log_from * low < high:
         ax.set_yscale("log")
         ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_ylim(low / 1.3, high * 1.3)

@@ -2,19 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from dlhw.plot import style
 from dlhw.plot.run_folder import RunFolder
+from dlhw.plot.sheet import Sheet, columns_for, new_sheet, pixels
 
 MOST_IMAGES, PER_ROW = 40, 8
-IMAGE, GAP, CAPTION, HEAD, LEAST_WIDTH = 1.25, 0.2, 0.36, 0.7, 4.6  # inches
+IMAGE, GAP, CAPTION = 1.25, 0.2, 0.36  # inches
 
 
 @dataclass(frozen=True)
@@ -57,50 +56,29 @@ def read_examples(run: RunFolder, kind: Literal["sample", "mistake"]) -> list[Ex
 
 
 def _draw_grid(examples: list[Example], title: str, note: str, run: RunFolder) -> Figure | None:
-    """One pair of axes measured in inches holds every image: a pair for each would take ten times as long."""
     if not examples:
         return None
-    columns = min(len(examples), PER_ROW, max(4, math.ceil(math.sqrt(1.6 * len(examples)))))
+    columns = columns_for(len(examples), PER_ROW, at_least=4, wide=1.6)
     rows = math.ceil(len(examples) / columns)
     grid_width, grid_height = columns * (IMAGE + GAP) - GAP, rows * (IMAGE + CAPTION + GAP)
-    width = max(grid_width + 2 * GAP, LEAST_WIDTH)
-    figure = style.new_figure(width, grid_height + HEAD, title, run.name)
-    figure.set_layout_engine("none")
-    height = figure.get_figheight()
-    figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / height, va="top", **style.plain(style.TITLE, weight="bold"))
-    ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    ax.set_axis_off()
-    note = f"test, {run.weights}; {note}"
-    ax.text(width / 2, grid_height + 0.18, note, ha="center", va="center", **style.plain(style.SMALL, style.MUTED))
+    sheet = new_sheet(grid_width + 2 * GAP, grid_height, title, f"test, {run.weights}; {note}", run.name)
     for index, example in enumerate(examples):
         row, column = divmod(index, columns)
-        left = (width - grid_width) / 2 + column * (IMAGE + GAP)
-        _draw_example(ax, example, left, grid_height - row * (IMAGE + CAPTION + GAP))
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="auto")
-    return figure
+        left = (sheet.width - grid_width) / 2 + column * (IMAGE + GAP)
+        _draw_example(sheet, example, left, row * (IMAGE + CAPTION + GAP))
+    return sheet.figure
 
 
-def _draw_example(ax: Axes, example: Example, left: float, top: float) -> None:
+def _draw_example(sheet: Sheet, example: Example, left: float, down: float) -> None:
     """Right: thin green frame and a tick. Wrong: thick red frame, a cross, and the true class below."""
-    high, wide = example.image.shape[1:]
-    scale = IMAGE / max(high, wide)
-    x, y = left + (IMAGE - wide * scale) / 2, top - IMAGE
-    ax.imshow(
-        pixels(example.image), cmap="gray", vmin=0, vmax=255, extent=(x, x + wide * scale, y, y + high * scale),
-        origin="upper", interpolation="antialiased", aspect="auto",
-    )  # fmt: skip
+    frame = sheet.fit(pixels(example.image), left, down, IMAGE, vmin=0, vmax=255)
     colour = style.RIGHT if example.right else style.WRONG
-    thick = 1.2 if example.right else 2.4
-    ax.add_patch(Rectangle((x, y), wide * scale, high * scale, fill=False, edgecolor=colour, linewidth=thick))
+    frame.set(fill=False, edgecolor=colour, linewidth=1.2 if example.right else 2.4)
+    sheet.ax.add_patch(frame)
     sure = "" if example.probability is None else f" {100 * example.probability:.0f}%"
     lines = [f"{'✓' if example.right else '✗'} {style.shorten(example.predicted, 17 - len(sure))}{sure}"]
     if not example.right:
         lines.append(f"true: {style.shorten(example.true, 14)}")
     for line, text in enumerate(lines):
         look = style.plain(style.SMALL - 0.5) if line else style.plain(style.SMALL - 0.5, colour, "bold")
-        ax.text(left + IMAGE / 2, top - IMAGE - 0.05 - 0.16 * line, text, ha="center", va="top", **look)
-
-
-def pixels(image: NDArray[Any]) -> NDArray[Any]:
-    """(C, H, W) to what imshow takes: (H, W, 3 or 4) in colour; any other number of channels is averaged to grey."""
-    return image.transpose(1, 2, 0) if len(image) in (3, 4) else image.mean(axis=0)
+        sheet.text(left + IMAGE / 2, down + IMAGE + 0.05 + 0.16 * line, text, look)

@@ -36,6 +36,11 @@ class RunFolder:
             return "unfinished run"
         return "last weights" if self.best_epoch is None else f"weights of epoch {self.best_epoch}"
 
+    @property
+    def counts_pixels(self) -> bool:
+        """Whether it is pixels, not images, that a confusion matrix counts."""
+        return bool({"iou", "sample_masks"} & self.arrays.keys())
+
     def result(self, key: str) -> float | None:
         """A finite figure of results.json, else None."""
         value = self.results.get(key)

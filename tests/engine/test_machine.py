@@ -1,0 +1,132 @@
+"""Device, precision, threads."""
+
+import pytest
+import torch
+from small_runs import FC, run
+
+from dlhw import machine
+from dlhw.errors import RunFailed, UserError
+from dlhw.machine import FLOPS_PER_THREAD, choose_device, choose_dtype, choose_threads, cpu_settings
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("flops", "expected"),
+    [
+        (0, 1),
+        (0.5 * FLOPS_PER_THREAD, 1),
+        (2 * FLOPS_PER_THREAD - 1, 1),
+        (2 * FLOPS_PER_THREAD, 2),
+        (3.99 * FLOPS_PER_THREAD, 3),
+        (7 * FLOPS_PER_THREAD, 7),
+        (1e18, 7),
+    ],
+)
+def test_auto_gives_a_thread_for_so_much_work_and_leaves_one_core(flops, expected, monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 8)
+    assert choose_threads("auto", flops) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 3, 64])
+def test_threads_that_are_asked_for_are_taken(threads):
+    assert choose_threads(threads, 1e18) == threads
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 5}, raising=False)
+    assert machine.cores() == 2
+
+
+def test_a_one_core_machine_gets_one_thread(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    assert choose_threads("auto", 1e18) == 1
+
+
+def test_settings_are_put_back():
+    tiny = torch.tensor([1e-40])  # subnormal
+    torch.set_num_threads(2)
+    with cpu_settings(3):
+        assert torch.get_num_threads() == 3
+        flushed = (tiny * 0.5).item()
+    assert torch.get_num_threads() == 2
+    assert (tiny * 0.5).item() > 0
+    assert flushed == 0 or not torch.set_flush_denormal(False)  # a CPU that cannot flush keeps them
+
+
+def test_settings_are_put_back_after_a_failure():
+    with pytest.raises(KeyError), cpu_settings(3):
+        raise KeyError
+    assert torch.get_num_threads() == 1
+
+
+def test_a_run_puts_the_threads_back(tmp_path):
+    torch.set_num_threads(3)
+    assert run(tmp_path / "run", *FC, "epochs=1", "threads=2").results["threads"] == 2
+    assert torch.get_num_threads() == 3
+    with pytest.raises(RunFailed):
+        run(tmp_path / "failed", *FC, "epochs=1", "threads=2", "optimizer=sgd", "optimizer.lr=1e38", "batch_size=10")
+    assert torch.get_num_threads() == 3
+
+
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def two_cudas(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_auto_is_cuda_where_it_is_there(monkeypatch):
+    two_cudas(monkeypatch)
+    assert choose_device("auto") == torch.device("cuda")
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+    no_cuda(monkeypatch)
+    assert choose_device("auto") == CPU
+
+
+@pytest.mark.parametrize(
+    "device", ["gpu", "cpu:0", "mps:1", "cuda:one", "cuda:-1", "cpu:", "cuda:", "cuda:01", "", "CUDA"]
+)
+@pytest.mark.parametrize("machine_has", [no_cuda, two_cudas])
+def test_what_is_no_device_is_refused(device, machine_has, monkeypatch):
+    machine_has(monkeypatch)
+    with pytest.raises(UserError, match=rf"^device={device}: .*cuda:N"):
+        choose_device(device)
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    no_cuda(monkeypatch)
+    for device in ("cuda", "cuda:0"):
+        with pytest.raises(UserError, match=rf"^device={device}: torch .* finds no CUDA device here; use device=cpu"):
+            choose_device(device)
+    two_cudas(monkeypatch)
+    with pytest.raises(UserError, match=r"^device=cuda:2: this machine has 2 CUDA device\(s\), cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"^device=mps: .*use device=cpu"):
+        choose_device("mps")
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.float32), ("fp64", torch.float64)],
+)
+def test_dtype_of_the_weights(precision, dtype):
+    assert choose_dtype(precision, CPU) == dtype
+
+
+def test_precisions_that_a_device_lacks_are_refused(monkeypatch):
+    with pytest.raises(UserError, match=r"^precision=fp64: "):
+        choose_dtype("fp64", torch.device("mps"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    with pytest.raises(UserError, match=r"^precision=bf16: "):
+        choose_dtype("bf16", torch.device("cuda"))
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:0"])
+def test_a_run_on_a_device_that_is_not_there_writes_nothing(device, tmp_path):
+    with pytest.raises(UserError, match=f"^device={device}: "):
+        run(tmp_path / "run", *FC, f"device={device}")
+    assert not (tmp_path / "run").exists()
