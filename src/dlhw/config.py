@@ -34,7 +34,7 @@ def at_least(minimum: float, default: Any, *others: Any, at_most: float = math.i
 
 @dataclass
 class Monitor:
-    metric: str = "val/accuracy"
+    metric: str = "auto"
     mode: str = one_of("auto", "min", "max")
 
 
@@ -72,6 +72,7 @@ class Config:
     accumulate_steps: int = at_least(1, 1)
     limit_batches: int | None = at_least(1, None)
     log_every: int = at_least(1, 1)
+    loss_below: float | None = None
     test_every_epoch: bool = False
     plots: str = one_of("all", "basic", "none")
     checkpoints: str = one_of("best_last", "last", "none")

@@ -10,14 +10,13 @@ import torch
 from omegaconf import DictConfig
 
 from dlhw import checkpoint
-from dlhw.build import build
 from dlhw.dataset.decode import decode
 from dlhw.dataset.preprocess import Preprocess
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
 from dlhw.one_run import display, judge
-from dlhw.prepare import place, prepare, use_channels_last
+from dlhw.prepare import build_model, place, prepare, use_channels_last
 from dlhw.record import write_json
 from dlhw.resume import read_json, saved_config
 
@@ -28,9 +27,9 @@ def evaluate(asked: Any) -> dict[str, Any]:
     """Evaluate a run on one of its splits, print and record the figures. asked: see eval_cli.EvalConfig."""
     folder = Path(asked.run)
     config, results = run_config(folder, asked)
-    if asked.split == "val" and config.dataset.val_size == 0:
+    experiment = prepare(config, trained=True)
+    if getattr(experiment.splits, asked.split) is None:
         raise UserError(f"split=val: {folder} was trained with dataset.val_size=0; it has the splits test and train")
-    experiment = prepare(config)
     state, name = weights(folder, asked.checkpoint, results, experiment.trainer.device)
     experiment.trainer.model.load_state_dict(state["model"])
     with cpu_settings(experiment.threads):
@@ -50,10 +49,12 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
     """Print and return each image's predicted class and its probability. The data set itself is not needed."""
     folder = Path(asked.run)
     config, results = run_config(folder, asked)
+    if config.dataset.task != "classification" or "image_size" not in config.dataset:
+        raise UserError(f"images=…: {folder} was not trained to tell classes of images ({config.dataset.task})")
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     state, _ = weights(folder, asked.checkpoint, results, device)
-    model = build(config.model, "model")
+    model = build_model(config, trained=True)
     channels_last = use_channels_last(config.channels_last, model, device)
     model = place(model, device, dtype, channels_last).eval()
     model.load_state_dict(state["model"])

@@ -52,11 +52,13 @@ class Monitor:
 def make_monitor(
     metric: str, mode: str, patience: int | None, min_delta: float, metrics: tuple[str, ...], has_val: bool
 ) -> Monitor | None:
-    """A monitor of one of a task's `metrics` on the validation split, or on the training pass.
+    """A monitor of one of a task's `metrics` on the validation split, or on the training pass; auto: of the second.
 
     None where there is nothing to choose on: no validation split, and no training column named instead. Raises
     UserError for a column that no row will have, and for early stopping with nothing to watch.
     """
+    if metric == "auto":
+        metric = f"val/{metrics[1]}"
     split, _, name = metric.partition("/")
     columns = [f"{part}/{m}" for part in ("val", "train") for m in metrics]
     if split == "test":

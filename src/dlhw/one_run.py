@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import cpu_settings
 from dlhw.plot.run import plot_run
-from dlhw.prepare import Experiment, prepare
+from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow
 from dlhw.record import Record
 from dlhw.resume import reopen
+from dlhw.summary import as_table
+from dlhw.views import filter_outputs, snapshot
 
 log = logging.getLogger("dlhw")
 
@@ -57,25 +59,27 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     announce(experiment, record)
     with cpu_settings(experiment.threads):
         if not (monitor and monitor.out_of_patience):
-            for row in follow(trainer.fit(config.epochs), trainer.epoch, config.epochs):
+            for row in follow(trainer.fit(config.epochs, config.log_every), trainer.epoch, config.epochs):
                 record.steps(trainer.steps)
                 if config.test_every_epoch:
                     row |= trainer.evaluate(experiment.splits.test, "test")
                 better = monitor is not None and monitor.better(row)
-                if better or row["epoch"] % config.log_every == 0 or row["epoch"] == config.epochs:
-                    record.row(row)
-                    checkpoints.keep(trainer, monitor, better)
+                record.row(row)
+                checkpoints.keep(trainer, monitor, better)
                 if monitor is not None and monitor.out_of_patience:
                     log.info("no better %s for %d epochs: stopping early", monitor.metric, monitor.waited)
                     break
         trainer.model.load_state_dict(checkpoints.chosen(trainer))
         figures, arrays = judge(experiment, "test")
+        arrays |= views(experiment)
     results = {**summary(experiment, record), **figures}
     record.arrays(arrays)
     record.results(results)
     plots = plot_run(record.folder, config.plots)
-    log.info("test/accuracy %.4f, test/loss %.4f, with the weights of epoch %d", results["test/accuracy"],
-             results["test/loss"], results["best_epoch"] or trainer.epoch)  # fmt: skip
+    told = ", ".join(f"{key} {results[key]:.4f}" for key in (f"test/{experiment.task.essence}", "test/loss"))
+    log.info("%s, with the weights of epoch %d", told, results["best_epoch"] or trainer.epoch)
+    if config.loss_below is not None:
+        log.info("first step with a training loss below %g: %s", config.loss_below, trainer.first_below or "none")
     log.info("outputs: %s", display(record.folder))
     return Run(record.folder, record.rows, results, plots)
 
@@ -108,11 +112,12 @@ def resume(folder: Path, overrides: Sequence[str]) -> Run:
         record.rewind()
         log.info("%s is finished after %d epochs; to go on, raise epochs", folder, reopened.results["epochs"])
         return Run(folder, record.rows, reopened.results, sorted((folder / "plots").glob("*.png")))
-    experiment = prepare(reopened.config)
+    experiment = prepare(reopened.config, trained=(folder / "checkpoints" / "last.pt").is_file())
     trainer = experiment.trainer
     checkpoints = new_checkpoints(experiment, folder)
-    if checkpoints.exist():
-        checkpoints.restore(trainer, experiment.monitor)
+    with record.locked():  # the epoch to go on from is nobody else's to move
+        if checkpoints.exist():
+            checkpoints.restore(trainer, experiment.monitor)
     with record.running():
         record.rewind(trainer.epoch, trainer.step)
         record.config(experiment.config)
@@ -143,18 +148,33 @@ def new_checkpoints(experiment: Experiment, folder: Path) -> Checkpoints:
 def judge(experiment: Experiment, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluate the model on a split once: its figures, with the split's name in front, and the arrays of the plots."""
     split = getattr(experiment.splits, name)
-    outputs: list[Tensor] = []
-    row = experiment.trainer.evaluate(split, name, keep=outputs)
-    joined = torch.cat(outputs)
-    figures = experiment.task.figures(joined, split.targets[: len(joined)])
-    return {**{f"{name}/{key}": value for key, value in figures.items()}, **row}, experiment.task.arrays(joined, split)
+    task, trainer = experiment.task, experiment.trainer
+    parts: list[Tensor] = []
+    row = trainer.evaluate(split, name, keep=lambda outputs: parts.append(task.kept(outputs)))
+    kept = torch.cat(parts)
+    figures = {f"{name}/{key}": value for key, value in task.figures(kept, split).items()}
+    return {**figures, **row}, task.arrays(kept, split, trainer.model)
+
+
+def views(experiment: Experiment) -> dict[str, np.ndarray]:
+    """The pictures of the net's inside, before and after training; nothing unless all plots are wanted."""
+    if experiment.config.plots != "all":
+        return {}
+    model, test = experiment.trainer.model, experiment.splits.test
+    arrays = {**experiment.before, **snapshot(model, first_inputs(experiment.splits.train), "after")}
+    filtered = filter_outputs(model, first_inputs(test)[:1])
+    if filtered is not None:
+        arrays |= {"filter_image": test.raw([0])[0], "filter_outputs": filtered}
+    return arrays
 
 
 def announce(experiment: Experiment, record: Record) -> None:
     """Say what is about to be trained, on what, and what it will take."""
     config, trainer, splits = experiment.config, experiment.trainer, experiment.splits
-    sizes = ", ".join(f"{len(s):,} {n}" for n, s in vars(splits).items() if n in ("train", "val", "test") and s)
-    log.info("%s: %s parameters; images: %s", config.name, f"{experiment.parameters:,}", sizes)
+    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
+    sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.items() if split is not None)
+    log.info("%s\n%s", config.name, as_table(experiment.layers))
+    log.info("samples: %s", sizes)
     how = f"{experiment.threads} CPU thread(s), precision {config.precision}, seed {config.seed}"
     log.info("%s, %s", trainer.device, how)
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
@@ -179,8 +199,10 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "test_evaluations": 1 + sum("test/loss" in row for row in record.rows),
         "baselines": experiment.task.baselines(experiment.splits.train, experiment.splits.test),
         "seconds": trainer.seconds,
+        "loss_below": config.loss_below and {"loss": config.loss_below, "step": trainer.first_below},
         "parameters": experiment.parameters,
         "flops_per_sample": experiment.flops,
+        "layers": [asdict(layer) for layer in experiment.layers],
         "threads": experiment.threads,
         "precision": config.precision,
         "limit_batches": config.limit_batches,

@@ -1,25 +1,30 @@
 """From a config to everything that a run needs, before any file is written: all that can be refused is refused here."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.flop_counter import FlopCounterMode
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dlhw.build import build
 from dlhw.check import locate, signature_of
-from dlhw.dataset.batches import Splits
+from dlhw.dataset.batches import Split, Splits
+from dlhw.dataset.seeds import derive
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
 from dlhw.scheduler.schedule import Schedule
-from dlhw.task import TASKS, Classification
+from dlhw.summary import LayerSummary, summarize
+from dlhw.tasks import TASKS, Task
 from dlhw.trainer import Trainer
+from dlhw.views import snapshot
 
 EVAL_VALUES = 2**20  # input values of a batch in evaluation: about a thousand images of 28x28
+VIEWED = 64  # samples whose activations are pictured
 
 
 @dataclass
@@ -27,37 +32,50 @@ class Experiment:
     """All that a config describes, built and loaded. config: with the facts that only the data could tell."""
 
     config: DictConfig
-    task: Classification
+    task: Task
     splits: Splits
     trainer: Trainer
     monitor: Monitor | None
     threads: int
-    parameters: int
-    flops: int  # of one sample's forward pass: multiplications and additions of matrix products and convolutions
+    layers: list[LayerSummary]
+    before: dict[str, np.ndarray]  # views of the model before training, for its pictures
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def flops(self) -> int:
+        """Of one sample's forward pass: multiplications and additions of matrix products and convolutions."""
+        return sum(layer.flops for layer in self.layers)
 
 
-def prepare(config: DictConfig) -> Experiment:
-    """Build and load all that the config describes. Raises UserError for whatever cannot be used."""
+def prepare(config: DictConfig, trained: bool = False) -> Experiment:
+    """Build and load all that the config describes. Raises UserError for whatever cannot be used.
+
+    trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again.
+    """
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
 
     dataset = build(config.dataset, "dataset")
     config.dataset.classes = dataset.classes  # an image folder's classes are its folders
-    task = TASKS[dataset.task](dataset.classes)
+    loss_fn = build(config.loss, "loss").to(device, dtype)
+    task = TASKS[dataset.task](dataset, loss_fn)
     torch.manual_seed(config.seed)
-    model: nn.Module = build(config.model, "model")
-    sample = torch.zeros(1, config.dataset.in_channels, config.dataset.image_size, config.dataset.image_size)
-    flops = count_flops(model, sample, task, config.model._target_)
+    model = build_model(config, trained)
+    sample = torch.zeros(1, *dataset.input_shape)
+    layers = look_through(model, sample, task, config.model._target_)
+    flops = sum(layer.flops for layer in layers)
     threads = choose_threads(config.threads, 3 * flops * config.batch_size)  # a backward pass costs two forwards
     channels_last = use_channels_last(config.channels_last, model, device)
     model = place(model, device, dtype, channels_last)
-    loss_fn = build(config.loss, "loss").to(device, dtype)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
 
     with cpu_settings(max(threads, 1)):
         splits: Splits = dataset.load(device, dtype, channels_last)
-    check_last_batch(model, len(splits.train), config)
-    schedule = build_schedule(config, optimizer, len(splits.train), task)
+    check_last_batch(layers, len(splits.train), config)
+    schedule = build_schedule(config, optimizer, splits, task)
     monitor = make_monitor(
         config.monitor.metric,
         config.monitor.mode,
@@ -75,7 +93,7 @@ def prepare(config: DictConfig) -> Experiment:
         train=splits.train,
         val=splits.val,
         shuffle=torch.Generator().manual_seed(config.seed),
-        augment=torch.Generator().manual_seed(config.seed + 1),
+        augment=torch.Generator().manual_seed(derive(config.seed, 1)),
         batch_size=config.batch_size,
         eval_batch_size=max(config.batch_size, EVAL_VALUES // sample.numel()),
         device=device,
@@ -83,29 +101,44 @@ def prepare(config: DictConfig) -> Experiment:
         clip_grad_norm=config.clip_grad_norm,
         accumulate_steps=config.accumulate_steps,
         limit_batches=config.limit_batches,
+        loss_below=config.loss_below,
     )
-    parameters = sum(p.numel() for p in model.parameters())
-    return Experiment(config, task, splits, trainer, monitor, threads, parameters, flops)
+    before = snapshot(model, first_inputs(splits.train), "before") if config.plots == "all" else {}
+    return Experiment(config, task, splits, trainer, monitor, threads, layers, before)
 
 
-def count_flops(model: nn.Module, sample: Tensor, task: Classification, target: str) -> int:
-    """Run one sample through the model: what it costs, and proof that it takes the data and gives the task's outputs.
+def build_model(config: DictConfig, trained: bool = False) -> nn.Module:
+    node = config.model.copy()
+    if trained and node.get("weights") is not None:
+        node.weights = None
+    model: nn.Module = build(node, "model")
+    return model
+
+
+def first_inputs(split: Split) -> Tensor:
+    """The first samples of a split, as the model sees them: what its views are drawn from."""
+    return next(iter(split.batches(min(VIEWED, len(split)))))[0]
+
+
+def look_through(model: nn.Module, sample: Tensor, task: Task, target: str) -> list[LayerSummary]:
+    """Run one sample through the model: its layers, and proof that it takes the data and gives the task's outputs.
 
     Raises UserError where it does not. No random number is used up and no batch statistic is moved.
     """
-    counter = FlopCounterMode(display=False)
-    model.eval()
+    outputs: list[Any] = []
+    hook = model.register_forward_hook(lambda module, args, output: outputs.append(output))
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), counter:
-            outputs = model(sample)
+        layers = summarize(model, sample)
     except Exception as error:
         shape = tuple(sample.shape)
         raise UserError(f"model ({target}) cannot take inputs of shape {shape}: {first_line(error)}") from error
+    finally:
+        hook.remove()
+    found = tuple(outputs[-1].shape) if isinstance(outputs[-1], Tensor) else type(outputs[-1]).__name__
     expected = (1, *task.output_shape())
-    if not isinstance(outputs, Tensor) or tuple(outputs.shape) != expected:
-        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise UserError(f"model ({target}) gives outputs {found} for one sample; the data set needs {expected}")
-    return int(counter.get_total_flops())
+    if found != expected:
+        raise UserError(f"model ({target}) gives outputs {found} for one sample; data set and loss need {expected}")
+    return layers
 
 
 def place(model: nn.Module, device: torch.device, dtype: torch.dtype, channels_last: bool) -> nn.Module:
@@ -120,20 +153,25 @@ def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device
     return device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in model.modules())
 
 
-def build_schedule(config: DictConfig, optimizer: Any, train_size: int, task: Classification) -> Schedule:
+def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Task) -> Schedule:
     """The schedule, given those facts of the run that its constructor asks for. torch's own are stepped by epoch."""
-    batches = -(-train_size // config.batch_size)
+    batches = -(-len(splits.train) // config.batch_size)
     steps_per_epoch = -(-min(batches, config.limit_batches or batches) // config.accumulate_steps)
+    target = locate(config.scheduler._target_, "scheduler")
+    if isinstance(target, type) and issubclass(target, LRScheduler):
+        if target is ReduceLROnPlateau:
+            raise UserError(
+                "scheduler._target_=torch's ReduceLROnPlateau needs a metric to watch: use scheduler=plateau"
+            )
+        return Schedule(build(config.scheduler, "scheduler", optimizer))
     facts = {"epochs": config.epochs, "steps_per_epoch": steps_per_epoch}
-    takes = signature_of(locate(config.scheduler._target_, "scheduler"))
-    facts = {name: value for name, value in facts.items() if name in takes and name not in config.scheduler}
-    built = build(config.scheduler, "scheduler", optimizer, **facts)
-    schedule: Schedule = Schedule(built) if isinstance(built, LRScheduler) else built
+    wanted = {name: value for name, value in facts.items() if name in signature_of(target)}
+    schedule: Schedule = build(config.scheduler, "scheduler", optimizer, **wanted)
     if schedule.metric is not None:
         columns = [f"{split}/{m}" for split in ("train", "val") for m in task.metric_names]
         if schedule.metric not in columns:
             raise UserError(f"scheduler.metric={schedule.metric}: is one of {', '.join(columns)}")
-        if schedule.metric.startswith("val/") and config.dataset.val_size == 0:
+        if schedule.metric.startswith("val/") and splits.val is None:
             raise UserError(
                 f"scheduler.metric={schedule.metric}: dataset.val_size=0 leaves no validation split; "
                 f"set scheduler.metric=train/loss or dataset.val_size"
@@ -141,11 +179,13 @@ def build_schedule(config: DictConfig, optimizer: Any, train_size: int, task: Cl
     return schedule
 
 
-def check_last_batch(model: nn.Module, train_size: int, config: DictConfig) -> None:
-    """Batch norm cannot train on a batch of one sample; find out now rather than at an epoch's last step."""
-    norms = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
-    if norms and (config.batch_size == 1 or (train_size % config.batch_size == 1 and config.limit_batches is None)):
+def check_last_batch(layers: list[LayerSummary], train_size: int, config: DictConfig) -> None:
+    """Batch norm cannot train on a single value a channel; find out now rather than at an epoch's last step."""
+    norms = any(row.type.startswith("BatchNorm") and prod((row.output_shape or ())[2:]) == 1 for row in layers)
+    batches = -(-train_size // config.batch_size)
+    last = min(batches, config.limit_batches or batches) == batches and train_size % config.batch_size == 1
+    if norms and (config.batch_size == 1 or last):
         raise UserError(
-            f"batch_size={config.batch_size} leaves a last batch of one of the {train_size} training images, "
+            f"batch_size={config.batch_size} leaves a last batch of one of the {train_size} training samples, "
             f"on which batch norm cannot train; change batch_size or dataset.train_size by one"
         )

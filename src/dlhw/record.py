@@ -81,9 +81,9 @@ class Record:
             write_text(self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
 
     def steps(self, steps: Steps) -> None:
-        """Take in an epoch's steps; they are written with the next row."""
-        for index, (lr, loss) in enumerate(zip(steps.lr, steps.loss, strict=True)):
-            self._steps.append(f"{steps.first + index},{steps.epoch},{lr!r},{loss!r}\n")
+        """Take in the steps since the last row; they are written with the next one."""
+        for index, (epoch, lr, loss) in enumerate(zip(steps.epoch, steps.lr, steps.loss, strict=True)):
+            self._steps.append(f"{steps.first + index},{epoch},{lr!r},{loss!r}\n")
 
     def row(self, row: dict[str, float]) -> None:
         """Append the steps so far to steps.csv, whole lines in one write; rewrite metrics.csv with one more row."""
@@ -120,19 +120,22 @@ class Record:
         write_json(self.folder / "results.json", results)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it.
-
-        Raises UserError where another process is training in this folder.
-        """
+    def locked(self) -> Iterator[None]:
+        """Hold the folder. Raises UserError where another process is training in it."""
         lock = FileLock(self.folder / ".lock", blocking=False)
         try:
             held = lock.acquire()
         except Timeout as error:
             raise UserError(f"{self.folder}: another process is training this run") from error
-        with held, logging_to(self.folder / "dlhw.log"):
+        with held:
             for left_by_a_killed_run in [*self.folder.glob(".*.tmp"), *self.folder.glob("checkpoints/.*.tmp")]:
                 left_by_a_killed_run.unlink(missing_ok=True)
+            yield
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it."""
+        with self.locked(), logging_to(self.folder / "dlhw.log"):
             self.status("running")
             try:
                 yield

@@ -28,28 +28,27 @@ class Split(Protocol):
 class Schedule(Protocol):
     """When the learning rate changes; see scheduler/schedule.py."""
 
-    scheduler: Any
-
-    @property
-    def every_step(self) -> bool: ...
-    def after_epoch(self, row: dict[str, float]) -> None: ...
+    def after_step(self) -> None: ...
+    def after_epoch(self) -> None: ...
+    def after_row(self, row: dict[str, float]) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Metrics(Protocol):
-    """Accumulates on the device; see metrics.py. `compute` gives pairs: a sum, and the count that divides it."""
+    """Accumulates on the device and finishes on the host; see metrics.py."""
 
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
-    def compute(self) -> dict[str, Tensor]: ...
+    def state(self) -> Tensor: ...
+    def figures(self, state: list[float]) -> dict[str, float]: ...
 
 
 @dataclass
 class Steps:
-    """Every step of one epoch: the number of the first (from 1 over the whole run), learning rates and losses."""
+    """The steps since the last row: number of the first (from 1 over the whole run); each one's epoch, lr and loss."""
 
-    epoch: int
     first: int
+    epoch: list[int]
     lr: list[float]
     loss: list[float]
 
@@ -78,55 +77,62 @@ class Trainer:
     clip_grad_norm: float | None = None
     accumulate_steps: int = 1
     limit_batches: int | None = None
+    loss_below: float | None = None  # report the first step whose loss is below it
     epoch: int = 0  # epochs and steps done
     step: int = 0
     seconds: float = 0.0  # of all training passes
-    steps: Steps = field(default_factory=lambda: Steps(0, 1, [], []))  # the last epoch's
+    first_below: int | None = None  # that step
+    steps: Steps = field(default_factory=lambda: Steps(1, [], [], []))
 
-    def fit(self, epochs: int) -> Iterator[dict[str, float]]:
-        """Train up to `epochs` in all, yielding a row each. Raises RunFailed at a loss that is not finite.
+    def fit(self, epochs: int, every: int = 1) -> Iterator[dict[str, float]]:
+        """Train up to `epochs` in all, yielding a row at every epoch that `every` divides, and at the last.
 
-        seconds and samples_per_second are those of the training pass.
+        Raises RunFailed at a loss that is not finite. seconds and samples_per_second are those of the training passes.
         """
         while self.epoch < epochs:
             start = time.perf_counter()
-            train = self.train_epoch()
+            train = self.train_epochs(min(every - self.epoch % every, epochs - self.epoch))
             seconds = time.perf_counter() - start
             self.seconds += seconds
             val = {} if self.val is None else self.evaluate(self.val, "val")
             row = {"epoch": self.epoch, "step": self.step, "lr": self.steps.lr[-1], **train, **val}
-            self.schedule.after_epoch(row)
+            self.schedule.after_row(row)
             yield {**row, "seconds": seconds, "samples_per_second": self.samples / seconds}
 
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training split; loss and metrics are the pass's own, each batch before its step.
+    def train_epochs(self, count: int) -> dict[str, float]:
+        """`count` passes over the training split. The row is of the last pass: each batch as it was before its step.
 
-        Nothing in the loop waits for the device: the losses stay there until the one fetch at the end.
+        Nothing in the loops waits for the device: the losses stay there until the one fetch at the end.
         """
         self.model.train()
-        metrics = self.metrics()
         losses: list[Tensor] = []
         sizes: list[int] = []
-        lrs: list[float] = []
-        batches = islice(self.train.batches(self.batch_size, self.shuffle, self.augment), self.limit_batches)
-        for group in grouped(batches, self.accumulate_steps):
-            total = self.backward(group, metrics)
-            if self.clip_grad_norm is not None:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            losses.append(total)
-            sizes.append(sum(len(targets) for _, targets in group))
-            lrs.append(self.optimizer.param_groups[0]["lr"])
-            if self.schedule.every_step:
-                self.schedule.scheduler.step()
-        row, step_losses = fetch("train", losses, sizes, metrics.compute())
+        self.steps = Steps(self.step + 1, [], [], [])
+        for _ in range(count):
+            metrics, last_pass = self.metrics(), len(losses)
+            batches = islice(self.train.batches(self.batch_size, self.shuffle, self.augment), self.limit_batches)
+            for group in grouped(batches, self.accumulate_steps):
+                losses.append(self.train_step(group, metrics))
+                sizes.append(sum(len(targets) for _, targets in group))
+            self.epoch += 1
+            self.steps.epoch += [self.epoch] * (len(losses) - last_pass)
+            self.schedule.after_epoch()
+        self.step += len(losses)
         self.samples = sum(sizes)
-        self.steps = Steps(self.epoch + 1, self.step + 1, lrs, step_losses)
-        self.check_finite()
-        self.epoch += 1
-        self.step += len(lrs)
-        return row
+        self.steps.loss, state = fetch(losses, metrics)
+        self.look_at_losses()
+        return row("train", self.steps.loss[last_pass:], sizes[last_pass:], metrics.figures(state))
+
+    def train_step(self, group: list[tuple[Tensor, Tensor]], metrics: Metrics) -> Tensor:
+        """One update from the batches of a group; returns their mean loss, detached."""
+        loss = self.backward(group, metrics)
+        if self.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
+        self.steps.lr.append(self.optimizer.param_groups[0]["lr"])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.after_step()
+        return loss
 
     def backward(self, group: list[tuple[Tensor, Tensor]], metrics: Metrics) -> Tensor:
         """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""
@@ -145,8 +151,8 @@ class Trainer:
         return total
 
     @torch.no_grad()
-    def evaluate(self, split: Split, name: str, keep: list[Tensor] | None = None) -> dict[str, float]:
-        """Loss and metrics over a split, in large batches; each batch's outputs are appended to `keep`."""
+    def evaluate(self, split: Split, name: str, keep: Callable[[Tensor], None] | None = None) -> dict[str, float]:
+        """Loss and metrics over a split, in large batches; each batch's raw outputs are handed to `keep`."""
         self.model.eval()
         metrics = self.metrics()
         losses: list[Tensor] = []
@@ -158,22 +164,25 @@ class Trainer:
             sizes.append(len(targets))
             metrics.update(outputs, targets)
             if keep is not None:
-                keep.append(outputs)
-        return fetch(name, losses, sizes, metrics.compute())[0]
+                keep(outputs)
+        batch_losses, state = fetch(losses, metrics)
+        return row(name, batch_losses, sizes, metrics.figures(state))
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def check_finite(self) -> None:
-        """Raise RunFailed at the epoch's first loss that is NaN or infinite."""
-        for index, (lr, loss) in enumerate(zip(self.steps.lr, self.steps.loss, strict=True)):
+    def look_at_losses(self) -> None:
+        """Raise RunFailed at the first loss that is NaN or infinite; note the first below `loss_below`."""
+        for index, loss in enumerate(self.steps.loss):
             if not math.isfinite(loss):
-                where = f"epoch {self.steps.epoch}, step {self.steps.first + index}"
-                before = f" ({self.steps.loss[0]:.4g} at the epoch's first step)" if index else ""
+                where = f"epoch {self.steps.epoch[index]}, step {self.steps.first + index}"
+                before = f" ({self.steps.loss[0]:.4g} at step {self.steps.first})" if index else ""
                 raise RunFailed(
                     f"{where}: the training loss is {loss}{before}; the likely cause is a learning rate too high for "
-                    f"this net (lr={lr:.4g}): try a tenth of it, batch norm, or clip_grad_norm=1"
+                    f"this net (lr={self.steps.lr[index]:.4g}): try a tenth of it, batch norm, or clip_grad_norm=1"
                 )
+            if self.loss_below is not None and self.first_below is None and loss < self.loss_below:
+                self.first_below = self.steps.first + index
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next epoch depends on, beside the config; plain types and tensors."""
@@ -184,6 +193,7 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
+            "first_below": self.first_below,
             "shuffle": self.shuffle.get_state(),
             "augment": self.augment.get_state(),
             "rng": torch.get_rng_state(),
@@ -194,7 +204,8 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
+        for name in ("epoch", "step", "seconds", "first_below"):
+            setattr(self, name, state[name])
         self.shuffle.set_state(state["shuffle"])
         self.augment.set_state(state["augment"])
         torch.set_rng_state(state["rng"])
@@ -208,16 +219,14 @@ def grouped(batches: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[lis
         yield group
 
 
-def fetch(
-    name: str, losses: list[Tensor], sizes: list[int], metrics: dict[str, Tensor]
-) -> tuple[dict[str, float], list[float]]:
-    """Bring an epoch's losses and metrics to the host in one transfer: the row, and each step's loss.
-
-    The row's loss is the mean over samples. A metric comes as a pair, a sum and its count, divided on the host.
-    """
+def fetch(losses: list[Tensor], metrics: Metrics) -> tuple[list[float], list[float]]:
+    """Bring the losses and the metrics' state to the host in one transfer."""
     wide = torch.float32 if losses[0].device.type == "mps" else torch.float64  # Metal has no float64
-    host = torch.cat([torch.stack(losses).to(wide), *(pair.to(wide) for pair in metrics.values())]).tolist()
-    step_losses, pairs = host[: len(losses)], host[len(losses) :]
-    loss = math.fsum(x * n for x, n in zip(step_losses, sizes, strict=True)) / sum(sizes)
-    figures = {metric: pairs[2 * i] / pairs[2 * i + 1] for i, metric in enumerate(metrics)}
-    return {f"{name}/{key}": value for key, value in {"loss": loss, **figures}.items()}, step_losses
+    values = torch.cat([torch.stack(losses).to(wide), metrics.state().to(wide)]).tolist()
+    return values[: len(losses)], values[len(losses) :]
+
+
+def row(name: str, losses: list[float], sizes: list[int], figures: dict[str, float]) -> dict[str, float]:
+    """A split's part of a row; the loss is the mean over samples."""
+    loss = math.fsum(x * n for x, n in zip(losses, sizes, strict=True)) / sum(sizes)
+    return {f"{name}/{key}": value for key, value in {"loss": loss, **figures}.items()}

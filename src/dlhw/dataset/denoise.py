@@ -1,7 +1,7 @@
 """Any set of images with noise over it; the model is to give the clean image back."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -85,6 +85,14 @@ def more_noise(left: Tensor | None, images: Tensor, generator: torch.Generator) 
 
 
 @dataclass(kw_only=True)
+class Shapes:
+    """Channels and side of the sources that are not grey, 28x28; the YAML takes its in_channels and image_size here."""
+
+    cifar10: list[int]
+    image_folder: list[int]
+
+
+@dataclass(kw_only=True)
 class Denoise(ImageSet):
     """The images of `source`, split as there; classes play no part but in the choice of images (stratified).
 
@@ -95,7 +103,7 @@ class Denoise(ImageSet):
 
     task: Literal["restoration"] = "restoration"  # type: ignore[assignment]
     source: Source
-    sources: dict[str, dict[str, int]] = field(default_factory=dict)  # for the YAML's in_channels and image_size alone
+    shapes: Shapes | None = None  # for the YAML alone
     root: str  # where the source's files lie; digits need none
     download: bool = True  # what is missing there
     cache_dir: str  # of image_folder

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 
 class MSE(nn.Module):
-    """For integer targets (N,): between softmax of raw outputs (N, K) and one-hot, over samples and classes (report 004).
+    """For integer targets (N,): between softmax of raw outputs (N, K) and one-hot, as report 004 has it.
 
     For floating targets: between outputs and targets of one shape, as torch has it. `reduction` as torch has it.
     """

@@ -137,6 +137,8 @@ def _note(shape: tuple[int, ...], in_colour: bool, after: NDArray[Any], run: Run
     if in_colour:
         note += "colour: each filter on a scale of its own, its largest weight full, zero middle grey"
     else:
-        note += "grey: zero, white: positive" + (f"; mean of {channels} channels" if channels > 1 else "")
+        note += f"grey: zero, white: positive, {WITHIN:.1%} of the weights within the scale" + (
+            f"; mean of {channels} channels" if channels > 1 else ""
+        )
     broken = int((~np.isfinite(after)).sum())
     return note + (f"; {broken:,} weights are not finite" if broken else "")

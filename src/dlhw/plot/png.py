@@ -18,8 +18,9 @@ def write_png(figure: Figure, path: Path) -> Path:
 
     Not by savefig: that draws each figure twice."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # all of ours stand on white
+    canvas.draw()  # type: ignore[no-untyped-call]
+    coloured = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    pixels = np.ascontiguousarray(coloured[..., :3])  # all of ours stand on white
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=4)
     path.parent.mkdir(parents=True, exist_ok=True)

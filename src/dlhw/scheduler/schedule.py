@@ -21,15 +21,17 @@ class Schedule:
     metric: str | None = None
     total_epochs: int | None = None
 
-    def after_epoch(self, row: dict[str, float]) -> None:
-        if self.metric is not None:
-            self.scheduler.step(row[self.metric])
-        elif self.scheduler is not None and self.interval == "epoch":
+    def after_step(self) -> None:
+        if self.scheduler is not None and self.interval == "step":
             self.scheduler.step()
 
-    @property
-    def every_step(self) -> bool:
-        return self.scheduler is not None and self.interval == "step"
+    def after_epoch(self) -> None:
+        if self.scheduler is not None and self.interval == "epoch" and self.metric is None:
+            self.scheduler.step()
+
+    def after_row(self, row: dict[str, float]) -> None:
+        if self.metric is not None:
+            self.scheduler.step(row[self.metric])
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self.scheduler is None else self.scheduler.state_dict()

@@ -16,8 +16,8 @@ SAMPLES = 32  # images in a grid
 class Split(Protocol):
     """What a task needs of a split; see dataset/batches.py."""
 
-    targets: Tensor
-
+    @property
+    def targets(self) -> Tensor: ...
     def __len__(self) -> int: ...
     def batches(
         self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
@@ -62,7 +62,7 @@ class Task(ABC):
 
 def spread(count: int, most: int = SAMPLES) -> list[int]:
     """Positions spread evenly over `count` samples: the same for every run, whatever their order in the files."""
-    return np.linspace(0, count - 1, min(most, count)).round().astype(int).tolist()
+    return [round(position) for position in np.linspace(0, count - 1, min(most, count))]
 
 
 def host(tensor: Tensor) -> np.ndarray:
