@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import hydra
 from hydra._internal.utils import get_args_parser
 
+import dlhw
 from dlhw.config import conf_dir
 from dlhw.errors import RunFailed, UserError, first_line
 from dlhw.explain import USERS_FAULT, one_line
@@ -19,20 +20,16 @@ from dlhw.explain import USERS_FAULT, one_line
 
 def main() -> None:
     """`dlhw`: a single run goes straight to one_run.py; help, --cfg, sweeps and completion are Hydra's."""
-    args = get_args_parser().parse_args()
+    args = get_args_parser().parse_intermixed_args()
+    # Hydra's own parser wants all overrides in a row: `dlhw model=fc -m seed=0,1` has them on both sides of -m.
+    sys.argv[1:] = [*(word for word in sys.argv[1:] if word not in args.overrides), *args.overrides]
     told_hydra = (args.help, args.hydra_help, args.cfg, args.info, args.multirun, args.shell_completion)
     asked_config = args.config_name or args.config_path or args.experimental_rerun
     multirun = any(override.startswith("hydra.mode=") for override in args.overrides)
     if any(told_hydra) or asked_config or multirun or args.resolve:
         in_one_line(hydra_main, args.config_dir)
     else:
-        in_one_line(lambda: single_run(args.overrides, args.config_dir), args.config_dir)
-
-
-def single_run(overrides: list[str], config_dir: str | None) -> None:
-    from dlhw.one_run import run
-
-    run(*overrides, config_dir=config_dir)
+        in_one_line(lambda: dlhw.run(*args.overrides, config_dir=args.config_dir), args.config_dir)
 
 
 def hydra_main() -> None:
@@ -49,13 +46,13 @@ def sweep_job(config: Any) -> float | None:
     return sweep_job(config)
 
 
-def in_one_line(command: Callable[[], None], config_dir: str | None = None) -> None:
+def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> None:
     """Run a command; tell what goes wrong in one line, and exit with 2 (the user's part), 1 (the run's), 130 or 143.
 
     With HYDRA_FULL_ERROR=1 the traceback is shown instead.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    sys.path.insert(0, str(Path.cwd()))  # a model class of the user's own, from the folder they stand in
+    see_working_folder()
     signal.signal(signal.SIGTERM, terminate)
     log_to_console()
     try:
@@ -83,6 +80,12 @@ def refuse(line: str, code: int) -> NoReturn:
 def terminate(signum: int, frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds like Ctrl-C, so that the run is marked as interrupted and workers stop too."""
     sys.exit(128 + signum)
+
+
+def see_working_folder() -> None:
+    """Let a model class of the user's own be found in the folder they stand in."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def log_to_console() -> None:

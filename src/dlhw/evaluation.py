@@ -72,7 +72,7 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
 
 def run_config(folder: Path, asked: Any) -> tuple[DictConfig, dict[str, Any]]:
     """The run's config, with the device and the threads it ran on, so that its figures come out exactly again."""
-    config = saved_config(folder)
+    config = saved_config(folder, "run")
     results = read_json(folder / "results.json")
     if asked.device != "auto":
         config.device = asked.device

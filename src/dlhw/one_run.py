@@ -17,8 +17,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from dlhw.checkpoint import Checkpoints, expected_bytes
-from dlhw.compose import composed, settle
-from dlhw.config import hydra_session
+from dlhw.compose import settle, typed
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import cpu_settings
@@ -43,13 +42,11 @@ class Run:
     plots: list[Path]
 
 
-def run(*overrides: str, config_dir: str | None = None) -> Run:
-    """Train as `dlhw OVERRIDES…` does. Raises UserError for what cannot be used, RunFailed for a run that broke off."""
-    with hydra_session(config_dir) as session:
-        config = composed([*session, *overrides], config_dir)
-        if config.resume is not None:
-            return resume(Path(config.resume), [*config.hydra.overrides.task])
-        return in_new_folder(config, prepare(config))
+def run(config: DictConfig) -> Run:
+    """Train what a composed config describes, inside the Hydra session that composed it; see `dlhw.run`."""
+    if config.resume is not None:
+        return resume(Path(config.resume), typed(config))
+    return in_new_folder(config, prepare(config))
 
 
 def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | None = None) -> Run:
@@ -76,7 +73,7 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     record.arrays(arrays)
     record.results(results)
     plots = plot_run(record.folder, config.plots)
-    told = ", ".join(f"{key} {results[key]:.4f}" for key in (f"test/{experiment.task.essence}", "test/loss"))
+    told = ", ".join(f"{key} {results[key]:.4g}" for key in (f"test/{experiment.task.essence}", "test/loss"))
     log.info("%s, with the weights of epoch %d", told, results["best_epoch"] or trainer.epoch)
     if config.loss_below is not None:
         log.info("first step with a training loss below %g: %s", config.loss_below, trainer.first_below or "none")
@@ -130,7 +127,7 @@ def sweep_job(config: DictConfig) -> float | None:
     record = Record(Path(HydraConfig.get().runtime.output_dir))
     try:
         with record.running():
-            settle(config, HydraConfig.get().overrides.task)
+            settle(config, typed(HydraConfig.instance().cfg))  # type: ignore[arg-type]
             experiment = prepare(config)
             record.config(experiment.config)
             run = train(experiment, record)
@@ -202,7 +199,7 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "loss_below": config.loss_below and {"loss": config.loss_below, "step": trainer.first_below},
         "parameters": experiment.parameters,
         "flops_per_sample": experiment.flops,
-        "layers": [asdict(layer) for layer in experiment.layers],
+        "layers": [{**asdict(layer), "output_shape": list(layer.output_shape or ())} for layer in experiment.layers],
         "threads": experiment.threads,
         "precision": config.precision,
         "limit_batches": config.limit_batches,

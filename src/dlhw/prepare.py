@@ -103,8 +103,23 @@ def prepare(config: DictConfig, trained: bool = False) -> Experiment:
         limit_batches=config.limit_batches,
         loss_below=config.loss_below,
     )
+    rehearse(trainer, config)
     before = snapshot(model, first_inputs(splits.train), "before") if config.plots == "all" else {}
     return Experiment(config, task, splits, trainer, monitor, threads, layers, before)
+
+
+@torch.no_grad()
+def rehearse(trainer: Trainer, config: DictConfig) -> None:
+    """Take the loss of two samples, without a trace: what model or loss refuse is told before anything is written."""
+    trainer.model.eval()
+    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices), trainer.autocast():
+            inputs, targets = next(iter(trainer.train.batches(min(2, len(trainer.train)))))
+            trainer.loss_fn(trainer.model(inputs), targets)
+    except Exception as error:
+        parts = f"model ({config.model._target_}) and loss ({config.loss._target_})"
+        raise UserError(f"{parts} fail on two samples: {first_line(error)}") from error
 
 
 def build_model(config: DictConfig, trained: bool = False) -> nn.Module:

@@ -18,7 +18,7 @@ def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator
         for row in rows:
             yield row
             epoch = int(row["epoch"])
-            figures = [f"{name} {value:.4f}" for name, value in row.items() if "/" in name]
+            figures = [f"{name} {value:.4g}" for name, value in row.items() if "/" in name]
             speed = f"{row['samples_per_second']:,.0f} samples/s"
             left = (time.perf_counter() - start) / (epoch - done) * (epochs - epoch)
             bar.set_postfix_str(", ".join([*figures, speed]), refresh=False)

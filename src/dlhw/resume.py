@@ -29,7 +29,7 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Reopened:
 
     Raises UserError for a folder that holds no run, and for any other override.
     """
-    config = saved_config(folder)
+    config = saved_config(folder, "resume")
     asked = [override.lstrip("+~").partition("=") for override in overrides]
     foreign = ["".join(parts) for parts in asked if parts[0] not in ("resume", "epochs")]
     if foreign:
@@ -66,11 +66,14 @@ def raise_epochs(config: DictConfig, epochs: int, folder: Path) -> None:
     config.epochs = epochs
 
 
-def saved_config(folder: Path) -> DictConfig:
-    """The checked config of the run in `folder`. Raises UserError where there is none, or none that can be used."""
+def saved_config(folder: Path, key: str) -> DictConfig:
+    """The checked config of the run in `folder`, which the user gave as `key`.
+
+    Raises UserError where there is none, or none that can be used.
+    """
     if not (folder / ".hydra" / "config.yaml").is_file():
         siblings = [str(path) for path in folder.parent.glob("*")] if folder.parent.is_dir() else []
-        raise UserError(f"{folder} holds no run (no .hydra/config.yaml){did_you_mean(str(folder), siblings)}")
+        raise UserError(f"{key}={folder}: holds no run (no .hydra/config.yaml){did_you_mean(str(folder), siblings)}")
     try:
         config = load_config(folder)
         check(config)

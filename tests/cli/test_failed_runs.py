@@ -31,14 +31,14 @@ def test_a_run_that_diverges(door: Callable[..., Outcome], a_place_of_its_own: P
 
 
 def test_a_run_whose_code_fails(door: Callable[..., Outcome], a_place_of_its_own: Path) -> None:
-    """It takes a sample, as every model must before a run begins, and fails at the first batch."""
+    """It takes samples, as every model must before a run begins, and fails once it is trained."""
     (a_place_of_its_own / "faulty.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Linear):\n"
         "    def __init__(self):\n"
         "        super().__init__(784, 10)\n"
         "    def forward(self, inputs):\n"
-        "        assert len(inputs) == 1, 'no more\\nthan one'\n"
+        "        assert not self.training, 'no more\\nthan that'\n"
         "        return super().forward(inputs.flatten(1))\n"
     )
     line = door("model._target_=faulty.Net", "epochs=1", "name=faulty").refusal(code=1)

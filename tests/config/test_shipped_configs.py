@@ -9,11 +9,10 @@ from shipped import COMPANIONS, CONF, FILES, GROUPS, options
 from torch import nn
 
 from dlhw.build import build
+from dlhw.check import SUPPLIED, locate, signature_of
 from dlhw.compose import composed
 from dlhw.config import GROUPS as PARTS
 from dlhw.config import hydra_session
-from dlhw.prepare import build_schedule
-from dlhw.task import TASKS
 
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
@@ -38,7 +37,9 @@ def test_every_option_is_built(choice: str) -> None:
     model = build(config.model, "model")
     loss = build(config.loss, "loss")
     optimizer = build(config.optimizer, "optimizer", list(model.parameters()))
-    schedule = build_schedule(config, optimizer, 1000, TASKS["classification"](["a", "b"]))
+    takes = signature_of(locate(config.scheduler._target_, "scheduler"))
+    facts = {name: 10 for name in SUPPLIED["scheduler"] if name in takes and name != "optimizer"}
+    schedule = build(config.scheduler, "scheduler", optimizer, **facts)
 
     assert "${" not in str(resolved)
     assert dataset.task == config.dataset.task

@@ -69,18 +69,27 @@ RESULTS = {
     *("name", "seed", "epochs", "best_epoch", "monitor", "test_evaluations", "baselines", "seconds", "parameters"),
     *("flops_per_sample", "threads", "precision", "limit_batches", "versions", "platform", "device", "device_name"),
     *("git_commit", "command", "train/loss", "train/accuracy", "val/loss", "val/accuracy"),
-    *("test/loss", "test/accuracy", "test/macro_f1", "test/class_accuracy"),
+    *("test/loss", "test/accuracy", "test/macro_f1", "test/class_accuracy", "layers", "loss_below"),
 }
 
 
 def test_results(folder):
     ended = run(folder, *RUN, "seed=5", "name=mine")
     results = json.loads((folder / "results.json").read_text())
-    assert results == ended.results
+    assert results == json.loads(json.dumps(ended.results))  # where the layers' shapes are tuples
     assert set(results) >= RESULTS
     assert (results["name"], results["seed"], results["epochs"], results["threads"]) == ("mine", 5, 2, 1)
     assert results["parameters"] == 784 * 16 + 16 + 16 * 10 + 10
     assert results["flops_per_sample"] == 2 * (784 * 16 + 16 * 10)
+    assert [(layer["type"], layer["output_shape"]) for layer in results["layers"]] == [
+        ("Flatten", [1, 784]),
+        ("Linear", [1, 16]),
+        ("ReLU", [1, 16]),
+        ("Linear", [1, 10]),
+    ]
+    assert sum(layer["parameters"] for layer in results["layers"]) == results["parameters"]
+    assert sum(layer["flops"] for layer in results["layers"]) == results["flops_per_sample"]
+    assert results["loss_below"] is None
     assert results["test_evaluations"] == 1
     assert results["monitor"] == "val/accuracy (max)"
     assert results["device"] == "cpu"
@@ -262,7 +271,7 @@ def test_opening_a_folder_changes_nothing_in_it(folder):
 def test_rewinding_takes_off_what_came_after(folder):
     kept = Record(folder)
     for epoch in (1, 2, 3):
-        kept.steps(Steps(epoch, 2 * epoch - 1, [0.1, 0.1], [float("inf"), 0.25]))
+        kept.steps(Steps(2 * epoch - 1, [epoch, epoch], [0.1, 0.1], [float("inf"), 0.25]))
         kept.row({"epoch": epoch, "step": 2 * epoch, "lr": 1e-05, "train/loss": 0.0, "val/loss": float("nan")})
     with (folder / "steps.csv").open("a") as file:
         file.write("7,4,0.1,0.5\n8,4,0.")
@@ -275,7 +284,7 @@ def test_rewinding_takes_off_what_came_after(folder):
     assert (folder / "steps.csv").read_text() == (
         "step,epoch,lr,loss\n1,1,0.1,inf\n2,1,0.1,0.25\n3,2,0.1,inf\n4,2,0.1,0.25\n"
     )
-    again.steps(Steps(3, 5, [0.1, 0.1], [float("inf"), 0.25]))
+    again.steps(Steps(5, [3, 3], [0.1, 0.1], [float("inf"), 0.25]))
     again.row({"epoch": 3, "step": 6, "lr": 1e-05, "train/loss": 0.0, "val/loss": float("nan")})
     assert (folder / "metrics.csv").read_text() == (
         "epoch,step,lr,train/loss,val/loss\n1,2,1e-05,0.0,nan\n2,4,1e-05,0.0,nan\n3,6,1e-05,0.0,nan\n"

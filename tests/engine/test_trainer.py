@@ -13,6 +13,7 @@ from dlhw.dataset.preprocess import Preprocess
 from dlhw.errors import RunFailed
 from dlhw.metrics import ConfusionMetrics
 from dlhw.scheduler import schedule
+from dlhw.tasks.classification import accuracy
 from dlhw.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -32,6 +33,10 @@ def resident(n: int = N, seed: int = 0, dtype: torch.dtype = torch.float64) -> R
     return split
 
 
+def counting_hits(device: torch.device = CPU, finish=accuracy) -> ConfusionMetrics:
+    return ConfusionMetrics(CLASSES, device, lambda outputs: outputs.argmax(1), finish)
+
+
 def net(batchnorm: bool = False) -> nn.Module:
     torch.manual_seed(0)
     norm = [nn.BatchNorm1d(8)] if batchnorm else []
@@ -47,7 +52,7 @@ def trainer(
         "loss_fn": nn.CrossEntropyLoss(),
         "optimizer": optimizer,
         "schedule": schedule.none(optimizer) if scheduled is None else scheduled(optimizer),
-        "metrics": lambda: ConfusionMetrics(CLASSES, CPU),
+        "metrics": counting_hits,
         "train": resident(),
         "val": resident(20, seed=1),
         "shuffle": torch.Generator().manual_seed(3),
@@ -110,7 +115,7 @@ def test_rows_and_steps_are_those_of_a_plain_loop(batch_size, batchnorm):
         seen = plain_epoch(model, optimizer, shuffle, batch_size)
         assert ours.steps.loss == pytest.approx(seen.losses, rel=1e-12)
         assert ours.steps.lr == [0.1] * steps
-        assert (ours.steps.epoch, ours.steps.first) == (epoch, (epoch - 1) * steps + 1)
+        assert (ours.steps.epoch, ours.steps.first) == ([epoch] * steps, (epoch - 1) * steps + 1)
         assert row["train/loss"] == pytest.approx(math.fsum(seen.sample_losses) / N, rel=1e-12)
         assert row["train/accuracy"] == seen.hits / N
         assert (row["epoch"], row["step"], row["lr"]) == (epoch, epoch * steps, 0.1)
@@ -174,9 +179,10 @@ def test_limit_batches_stops_every_pass(limit):
 @pytest.mark.parametrize("eval_batch_size", [1, 7, 19, 20, 1000])
 def test_evaluate_is_a_plain_mean_whatever_the_batch_size(eval_batch_size):
     ours = trainer(net(batchnorm=True), eval_batch_size=eval_batch_size)
-    ours.train_epoch()  # moves the batch statistics
+    ours.train_epochs(1)  # moves the batch statistics
     images, targets = data(20, seed=1)
-    row = ours.evaluate(ours.val, "val", keep=(kept := []))
+    kept: list[Tensor] = []
+    row = ours.evaluate(ours.val, "val", keep=kept.append)
     outputs = copy.deepcopy(ours.model).eval()(images.double() / 255)
     assert row["val/loss"] == pytest.approx(nn.functional.cross_entropy(outputs, targets).item(), rel=1e-12)
     assert row["val/accuracy"] == (outputs.argmax(1) == targets).double().mean().item()
@@ -185,7 +191,7 @@ def test_evaluate_is_a_plain_mean_whatever_the_batch_size(eval_batch_size):
 
 def test_evaluate_changes_nothing():
     ours = trainer(nn.Sequential(net(batchnorm=True), nn.Dropout(0.5)))
-    ours.train_epoch()
+    ours.train_epochs(1)
     before, rng = copy.deepcopy(ours.state_dict()), torch.get_rng_state()
     ours.evaluate(ours.val, "val")
     after = ours.state_dict()
@@ -279,6 +285,76 @@ def test_a_state_taken_between_epochs_is_enough_to_go_on_bit_for_bit():
     assert again.steps == whole.steps
 
 
+@pytest.mark.parametrize("every", [2, 3, 4, 7, 100])
+def test_several_epochs_a_row_are_the_same_training_seen_less_often(every):
+    """Rows at the epochs that `every` divides and at the last; the steps of those between come with them."""
+    fine, coarse = (trainer(scheduled=lambda o: schedule.exponential(o, 0.9)) for _ in range(2))
+    rows, steps = [], []
+    for row in fine.fit(7):
+        rows.append(row)
+        steps += zip(fine.steps.epoch, fine.steps.lr, fine.steps.loss, strict=True)
+    seen = []
+    for row in coarse.fit(7, every):
+        assert coarse.steps.first == len(seen) + 1
+        seen += zip(coarse.steps.epoch, coarse.steps.lr, coarse.steps.loss, strict=True)
+        untimed = {key: value for key, value in row.items() if key not in ("seconds", "samples_per_second")}
+        assert untimed == {key: rows[row["epoch"] - 1][key] for key in untimed}
+        assert row["samples_per_second"] == pytest.approx(coarse.samples / row["seconds"])
+        assert coarse.samples == N * len(set(coarse.steps.epoch))
+        assert row["epoch"] % every == 0 or row["epoch"] == 7
+    assert seen == steps
+    assert_same_weights(coarse.model, fine.model, 0)
+
+
+def test_rows_stay_at_the_same_epochs_when_the_fit_goes_on():
+    """At multiples of `every`, wherever the trainer stood; beside them only the last of each fit."""
+    ours = trainer()
+    assert [row["epoch"] for row in ours.fit(4, 3)] == [3, 4]
+    assert [row["epoch"] for row in ours.fit(10, 3)] == [6, 9, 10]
+
+
+def test_a_plateau_is_stepped_once_a_row():
+    plateau = {"metric": "val/loss", "patience": 0, "factor": 0.5, "threshold": 0.9}
+    ours = trainer(scheduled=lambda o: schedule.plateau(o, **plateau))
+    assert [row["lr"] for row in ours.fit(8, 2)] == pytest.approx([0.1, 0.1, 0.05, 0.025])
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 6])
+@pytest.mark.parametrize("position", [0, 0.2, 0.7])
+def test_first_below_is_the_first_step_of_them_all(position, every):
+    """A threshold between two losses: the first step below it, whichever row it came with."""
+    whole = trainer()
+    losses = [loss for _ in whole.fit(6) for loss in whole.steps.loss]
+    threshold = sorted(losses)[int(position * len(losses))] + 1e-9
+    expected = next(step for step, loss in enumerate(losses, start=1) if loss < threshold)
+    ours = trainer(loss_below=threshold)
+    list(ours.fit(6, every))
+    assert ours.first_below == expected
+    assert whole.first_below is None  # nobody asked
+
+
+def test_no_loss_below_and_none_equal_to_it():
+    losses = [loss for ours in [trainer()] for _ in ours.fit(2) for loss in ours.steps.loss]
+    ours = trainer(loss_below=min(losses))
+    list(ours.fit(2))
+    assert ours.first_below is None
+
+
+def test_first_below_is_part_of_the_state():
+    ours, again = trainer(loss_below=100.0), trainer(loss_below=100.0)
+    list(ours.fit(1))
+    assert ours.first_below == 1
+    again.load_state_dict(copy.deepcopy(ours.state_dict()))
+    list(again.fit(2))
+    assert again.first_below == 1
+
+
+def test_a_loss_that_is_not_finite_is_told_by_its_step_among_several_epochs():
+    ours = trainer(loss_fn=NaNAt(19), val=None)
+    with pytest.raises(RunFailed, match=r"^epoch 3, step 19: the training loss is nan \(\d\S* at step 1\); .*lr=0.1"):
+        list(ours.fit(5, 5))
+
+
 WAITS = ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__")  # the host waits for these
 
 
@@ -295,15 +371,18 @@ def test_the_host_waits_as_often_in_a_long_epoch_as_in_a_short_one(options, monk
 
     for name in WAITS:
         monkeypatch.setattr(torch.Tensor, name, counting(name, getattr(torch.Tensor, name)))
-    counts = {}
-    for n in (BATCH, 4 * BATCH, 100 * BATCH):
+    monkeypatch.setattr(ConfusionMetrics, "PENDING_VALUES", 20 * CLASSES)  # so that the matrix is summed on the way
+    counts = []
+    for n, epochs in ((BATCH, 1), (4 * BATCH, 1), (100 * BATCH, 1), (BATCH, 7), (4 * BATCH, 7)):
         model = net()
-        ours = trainer(model, optimizer=torch.optim.Adam(model.parameters(), fused=True), train=resident(n), **options)
-        ours.train_epoch()  # the optimizer makes its state at the first step
+        adam = torch.optim.Adam(model.parameters(), fused=True)
+        unfinished = lambda: counting_hits(finish=lambda confusion: {})  # noqa: E731  the host's own sums do not count
+        ours = trainer(model, optimizer=adam, metrics=unfinished, train=resident(n), **options)
+        ours.train_epochs(1)  # the optimizer makes its state at the first step
         calls.clear()
-        ours.train_epoch()
-        counts[n] = calls.copy()
-    assert counts[BATCH] == counts[4 * BATCH] == counts[100 * BATCH] == ["tolist"]
+        ours.train_epochs(epochs)
+        counts.append(calls.copy())
+    assert counts == [["tolist"]] * 5
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here: torch's own check of syncs needs one")
@@ -315,25 +394,26 @@ def test_on_cuda_nothing_waits_but_the_one_fetch():
     ours = trainer(
         model,
         optimizer=torch.optim.Adam(model.parameters(), fused=True),
-        metrics=lambda: ConfusionMetrics(CLASSES, device),
+        metrics=lambda: counting_hits(device),
         train=split,
         device=device,
         clip_grad_norm=1.0,
     )
-    ours.train_epoch()
+    ours.train_epochs(1)
     torch.cuda.synchronize()
     fetched = []
 
-    def fetch(name, losses, sizes, metrics):
+    def fetch(losses, metrics):
+        metrics.state()
         torch.cuda.set_sync_debug_mode("default")
         fetched.append(len(losses))
-        return {"train/loss": 0.0}, [0.0] * len(losses)
+        return [0.0] * len(losses), [1.0] * CLASSES**2
 
     torch.cuda.set_sync_debug_mode("error")
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("dlhw.trainer.fetch", fetch)
-            ours.train_epoch()
+            ours.train_epochs(1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert fetched == [100]

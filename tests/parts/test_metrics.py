@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from dlhw.metrics import ConfusionMetrics, classification_figures, confusion_matrix
-from dlhw.task import Classification
+from dlhw.tasks.classification import accuracy
 
 CPU = torch.device("cpu")
-CHUNK = ConfusionMetrics.CHUNK
 
 labels = st.integers(2, 6).flatmap(
     lambda k: st.tuples(
@@ -81,85 +80,40 @@ def test_figures_by_hand_with_an_absent_and_an_unpredicted_class():
     assert figures["macro_f1"] == pytest.approx((2 * 3 / (4 + 5) + 0 + 0) / 3)
 
 
-@pytest.mark.parametrize("batches", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 5])
-def test_any_number_of_batches_counts_every_sample_once(batches):
+def counting(k: int) -> ConfusionMetrics:
+    return ConfusionMetrics(k, CPU, lambda outputs: outputs.argmax(1), accuracy)
+
+
+@pytest.mark.parametrize("pending", [1, 11, 12, 13, 24, 2**16])  # a full batch has 12 output values
+@pytest.mark.parametrize("batches", [1, 2, 3, 7])
+def test_any_number_of_batches_counts_every_sample_once(batches, pending, monkeypatch):
+    monkeypatch.setattr(ConfusionMetrics, "PENDING_VALUES", pending)
     generator = torch.Generator().manual_seed(batches)
     sizes = [3] * (batches - 1) + [2]  # the last batch is short
     outputs = [torch.randn(n, 4, generator=generator) for n in sizes]
     targets = [torch.randint(4, (n,), generator=generator) for n in sizes]
-    metrics = ConfusionMetrics(4, CPU)
+    metrics = counting(4)
     for pair in zip(outputs, targets, strict=True):
         metrics.update(*pair)
+        assert sum(kept.numel() for kept, _ in metrics._pending) < pending
     preds, true = torch.cat(outputs).argmax(1), torch.cat(targets)
-    hits, count = metrics.compute()["accuracy"].tolist()
-    assert (hits, count) == (int((preds == true).sum()), sum(sizes))
+    state = metrics.state()
+    assert state.shape == (16,)
+    assert metrics.figures(state.tolist()) == {"accuracy": (preds == true).double().mean().item()}
     assert torch.equal(metrics.confusion, confusion_matrix(preds, true, 4))
     assert torch.equal(metrics.confusion, confusion_matrix(preds, true, 4))  # asking twice counts nothing twice
 
 
 def test_figures_may_be_asked_for_in_between():
-    metrics = ConfusionMetrics(2, CPU)
-    outputs, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
-    metrics.update(outputs, targets)
-    assert metrics.compute()["accuracy"].tolist() == [1, 2]
-    metrics.update(outputs, targets)
-    assert metrics.compute()["accuracy"].tolist() == [2, 4]
+    metrics = counting(2)
+    outputs, targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]), torch.tensor([0, 0, 1])
+    metrics.update(outputs[:2], targets[:2])
+    assert metrics.state().tolist() == [1, 1, 0, 0]
+    metrics.update(outputs[2:], targets[2:])
+    assert metrics.state().tolist() == [1, 1, 0, 1]
+    assert metrics.figures(metrics.state().tolist())["accuracy"] == pytest.approx(2 / 3)
 
 
-class Fixed:
-    """A split whose targets are all that a baseline needs."""
-
-    def __init__(self, *targets: int) -> None:
-        self.targets = torch.tensor(targets)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-
-@pytest.mark.parametrize(
-    ("train", "test", "expected"),
-    [
-        ((0, 1, 1, 2), (1, 1, 0, 2), 0.5),
-        ((2, 2, 2), (0, 1), 0.0),  # the majority is the training split's, not the test's
-        ((0, 0), (0, 0, 0, 1), 0.75),
-    ],
-)
-def test_majority_class_baseline(train, test, expected):
-    baselines = Classification(["a", "b", "c"]).baselines(Fixed(*train), Fixed(*test))
-    assert baselines == {"majority_class": {"accuracy": expected}}
-
-
-class Grey(Fixed):
-    """A split whose image i is one pixel of value i."""
-
-    def raw(self, indices):
-        return np.array(indices, np.uint8).reshape(-1, 1, 1, 1)
-
-
-def test_arrays_hold_the_most_confident_mistakes_first():
-    targets = [0, 1, 2, 0, 1]
-    outputs = torch.tensor([[5.0, 0, 0], [2, 0, 0], [0, 0, 1], [0, 4, 0], [0, 9, 0]])  # images 1 and 3 are mistaken
-    arrays = Classification(["a", "b", "c"]).arrays(outputs, Grey(*targets))
-    assert arrays["mistake_images"].flatten().tolist() == [3, 1]
-    assert arrays["mistake_preds"].tolist() == [1, 0]
-    assert arrays["mistake_targets"].tolist() == [0, 1]
-    assert arrays["mistake_probs"] == pytest.approx(outputs.softmax(1).max(1)[0][[3, 1]].numpy())
-    assert arrays["sample_images"].flatten().tolist() == [0, 1, 2, 3, 4]
-    assert arrays["test_preds"].tolist() == [0, 0, 2, 1, 1]
-    assert arrays["test_targets"].tolist() == targets
-    assert np.array_equal(arrays["confusion"], sk.confusion_matrix(targets, [0, 0, 2, 1, 1]))
-    assert arrays["classes"].tolist() == ["a", "b", "c"]
-
-
-def test_arrays_without_a_mistake():
-    arrays = Classification(["a", "b"]).arrays(torch.eye(2), Grey(0, 1))
-    assert arrays["mistake_images"].shape == (0, 1, 1, 1)
-    assert len(arrays["mistake_probs"]) == 0
-
-
-def test_samples_are_spread_evenly_over_a_large_split():
-    outputs = torch.zeros(200, 2)
-    images = Classification(["a", "b"]).arrays(outputs, Grey(*[0] * 200))["sample_images"].flatten()
-    assert len(images) == 32
-    assert (images[0], images[-1]) == (0, 199)
-    assert set(np.diff(images.astype(int))) <= {6, 7}
+def test_a_confusion_of_many_pixels_stays_exact_through_the_float64_of_the_fetch():
+    counts = [2**40 + 1, 3, 5, 2**40 - 1]
+    assert counting(2).figures([float(c) for c in counts]) == {"accuracy": 2**41 / (2**41 + 8)}

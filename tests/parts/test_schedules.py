@@ -8,11 +8,14 @@ from composing import compose_config
 from torch import nn
 from torch.optim import lr_scheduler
 
+from dlhw.dataset.batches import Splits
+from dlhw.dataset.preprocess import Preprocess
+from dlhw.dataset.tensors import Tensors
 from dlhw.errors import UserError
 from dlhw.prepare import build_schedule
-from dlhw.task import Classification
+from dlhw.tasks.classification import Classification
 
-TASK = Classification([str(k) for k in range(10)])
+TASK = Classification(None, nn.CrossEntropyLoss())
 LR = 0.1
 EPOCHS, STEPS = 4, 5  # of 50 images, 10 a batch
 
@@ -29,7 +32,9 @@ def optimizer(name: str = "sgd") -> torch.optim.Optimizer:
 
 def schedule_of(opt: torch.optim.Optimizer, *overrides: str, train_size: int = 50):
     config = compose_config("batch_size=10", f"epochs={EPOCHS}", f"optimizer.lr={LR}", *overrides)
-    return build_schedule(config, opt, train_size, TASK)
+    part = Tensors(torch.zeros(train_size, 1), torch.zeros(train_size))
+    splits = Splits(part, part if config.dataset.val_size else None, part, Preprocess(), None)
+    return build_schedule(config, opt, splits, TASK)
 
 
 def rates(opt, schedule, losses=None, steps: int = STEPS) -> list[list[float]]:
@@ -40,9 +45,9 @@ def rates(opt, schedule, losses=None, steps: int = STEPS) -> list[list[float]]:
         for _ in range(steps):
             opt.step()
             table[-1].append(opt.param_groups[0]["lr"])
-            if schedule.every_step:
-                schedule.scheduler.step()
-        schedule.after_epoch({"train/loss": (losses or [1.0] * EPOCHS)[epoch], "val/loss": 1.0})
+            schedule.after_step()
+        schedule.after_epoch()
+        schedule.after_row({"train/loss": (losses or [1.0] * EPOCHS)[epoch], "val/loss": 1.0})
     return [*table, [opt.param_groups[0]["lr"]]]
 
 
@@ -191,6 +196,22 @@ def test_a_raw_torch_scheduler_as_target_goes_by_epoch(name):
     ours, theirs = optimizer(), optimizer()
     schedule = schedule_of(ours, f"scheduler._target_=torch.optim.lr_scheduler.{name}", *overrides)
     assert rates(ours, schedule) == by_hand(theirs, make(theirs), "epoch")
+
+
+def test_a_raw_torch_scheduler_gets_no_facts():
+    """Not even where its arguments bear the names of facts: their meaning there is torch's."""
+    raw = ["scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "+scheduler.max_lr=0.3"]
+    with pytest.raises(UserError, match="OneCycleLR"):
+        schedule_of(optimizer("momentum"), *raw)
+    opt = optimizer("momentum")
+    schedule = schedule_of(opt, *raw, "+scheduler.epochs=2", "+scheduler.steps_per_epoch=2")
+    assert schedule.scheduler.total_steps == 4
+    assert schedule.interval == "epoch"
+
+
+def test_a_raw_plateau_is_refused_since_nothing_says_what_it_watches():
+    with pytest.raises(UserError, match="use scheduler=plateau"):
+        schedule_of(optimizer(), "scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau")
 
 
 @pytest.mark.parametrize(
