@@ -181,10 +181,11 @@ def gaussian_filter(images: Tensor, size: int = 3, sigma: float = 1.0) -> Tensor
 def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     """(N,) structural similarity (Wang et al., 2004) of images in [0, 1]: 11x11 Gaussian windows of sigma 1.5.
 
-    Outputs are clipped to [0, 1] first. The mean is over the windows that lie wholly inside the image.
+    In a smaller image the window is as large as its smaller side. Outputs are clipped to [0, 1] first. The mean is
+    over the windows that lie wholly inside the image.
     """
     x, y = outputs.clamp(0, 1).double(), targets.double()
-    window = gaussian_window(11, 1.5, x)
+    window = gaussian_window(min(11, *x.shape[2:]), 1.5, x)
 
     def mean(images: Tensor) -> Tensor:
         return F.conv2d(images, window, groups=x.shape[1])

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dlhw.summary import evaluating
+
 BINS = 50
 MOST_FILTERS = 64
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.LogSigmoid, nn.GELU)
@@ -30,8 +32,8 @@ def first_layer(model: nn.Module, input_shape: Sequence[int]) -> np.ndarray | No
 def filter_outputs(model: nn.Module, image: Tensor) -> np.ndarray | None:
     """(n, H', W'): what each first-layer filter makes of one input (1, C, H, W); None without a convolution first."""
     layer = first_weighted(model)
-    if not isinstance(layer, nn.Conv2d):
-        return None
+    if not isinstance(layer, nn.Conv2d) or image.ndim != 4 or layer.in_channels != image.shape[1]:
+        return None  # the first by name may be another in the order of calls
     with torch.no_grad():
         return array(layer(image)[0, :MOST_FILTERS])
 
@@ -45,6 +47,7 @@ def activation_histograms(model: nn.Module, inputs: Tensor) -> dict[str, np.ndar
     """`names` (L,), `edges` (L, B+1) and `counts` (L, B) of each activation layer's outputs on a batch, in order.
 
     The model is in eval mode meanwhile, so that no statistic moves; a layer used several times counts each time.
+    Values that are not finite are left out.
     """
     names: list[str] = []
     histograms: list[tuple[np.ndarray, np.ndarray]] = []
@@ -52,23 +55,29 @@ def activation_histograms(model: nn.Module, inputs: Tensor) -> dict[str, np.ndar
     def hook(name: str) -> Any:
         def record(module: nn.Module, args: Any, output: Tensor) -> None:
             names.append(f"{name} {type(module).__name__}".strip())
-            histograms.append(np.histogram(array(output), bins=BINS))
+            histograms.append(histogram(array(output)))
 
         return record
 
     hooks = [m.register_forward_hook(hook(n)) for n, m in model.named_modules() if isinstance(m, ACTIVATIONS)]
-    was_training = model.training
-    model.eval()
     try:
-        model(inputs)
+        with evaluating(model):
+            model(inputs)
     finally:
-        model.train(was_training)
         for handle in hooks:
             handle.remove()
     if not histograms:
         return {}
     counts, edges = (np.stack(parts) for parts in zip(*histograms, strict=True))
     return {"names": np.array(names), "edges": edges, "counts": counts}
+
+
+def histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and edges. In float64, since between two neighbours of float32 there is no room for so many bins."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    margin = max(0.5, 0.01 * abs(low)) if low == high else 0.0
+    return np.histogram(finite, BINS, (low - margin, high + margin))
 
 
 def snapshot(model: nn.Module, inputs: Tensor, when: str) -> dict[str, np.ndarray]:

@@ -72,7 +72,7 @@ class RaisesWhenCalled(nn.Module):
         ),
         (["scheduler=plateau", "scheduler.metric=val/los"], "scheduler.metric=val/los: is one of"),
         (["scheduler=step", "scheduler.step_size=0"], "step_size=0: must be above 0"),
-        (["resume=nowhere"], "nowhere holds no run"),
+        (["resume=nowhere"], "=nowhere: holds no run"),
         (["resume=.."], "holds no run"),
     ],
 )

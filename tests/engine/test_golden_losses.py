@@ -1,5 +1,7 @@
 """The first losses of seeded runs, as they came out when the engine was written: a refactor keeps them.
 
+Those of lenet5_augmented date from when augmentation got a random stream of its own.
+
 AMD EPYC, torch 2.14.1, 1 thread. Other CPUs round differently, which ten steps amplify little: 1e-5 relative.
 """
 
@@ -17,7 +19,7 @@ GOLDEN = {
     ),
     "lenet5_augmented": (
         ["model=lenet5", "dataset.augment.crop_padding=2", "dataset.augment.rotation=10", "optimizer=sgd"],
-        [2.30535, 2.292677, 2.314896, 2.295649, 2.297727, 2.294915, 2.296479, 2.300716, 2.293579, 2.318735],
+        [2.304306, 2.293933, 2.317837, 2.296506, 2.297502, 2.296033, 2.295856, 2.301195, 2.296078, 2.321827],
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Accuracy, F1, per-class accuracy and the baseline against scikit-learn, torchmetrics and sums by hand."""
+"""Accuracy, F1, per-class accuracy, IoU and Dice against scikit-learn, torchmetrics and sums by hand."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from dlhw.metrics import ConfusionMetrics, classification_figures, confusion_matrix
+from dlhw.metrics import ConfusionMetrics, classification_figures, confusion_matrix, segmentation_figures
 from dlhw.tasks.classification import accuracy
 
 CPU = torch.device("cpu")
@@ -117,3 +117,87 @@ def test_figures_may_be_asked_for_in_between():
 def test_a_confusion_of_many_pixels_stays_exact_through_the_float64_of_the_fetch():
     counts = [2**40 + 1, 3, 5, 2**40 - 1]
     assert counting(2).figures([float(c) for c in counts]) == {"accuracy": 2**41 / (2**41 + 8)}
+
+
+def assert_segmentation(preds: torch.Tensor, targets: torch.Tensor, k: int) -> None:
+    """Against scikit-learn, whose averages are told which classes count: those that are present or predicted."""
+    figures = segmentation_figures(confusion_matrix(preds, targets, k))
+    seen = sorted({*preds.flatten().tolist(), *targets.flatten().tolist()})
+    objects = [c for c in seen if c]
+    true, found = targets.flatten(), preds.flatten()
+    assert figures["miou"] == pytest.approx(sk.jaccard_score(true, found, labels=seen, average="macro"), rel=1e-12)
+    dice = sk.f1_score(true, found, labels=objects, average="macro") if objects else 0.0
+    assert figures["dice"] == pytest.approx(dice, rel=1e-12)
+    assert figures["pixel_accuracy"] == pytest.approx(sk.accuracy_score(true, found), rel=1e-12)
+    per_class = sk.jaccard_score(true, found, labels=range(k), average=None, zero_division=0)
+    assert figures["class_iou"] == [pytest.approx(v, rel=1e-12) if c in seen else None for c, v in enumerate(per_class)]
+
+
+@given(labels)
+@settings(max_examples=100, deadline=None)
+def test_segmentation_figures_are_sklearns(example):
+    k, pairs = example
+    assert_segmentation(*tensors(pairs), k)
+
+
+def blobs(k: int, n: int = 6, agree: float = 0.7) -> tuple[torch.Tensor, torch.Tensor]:
+    """preds and targets (n, 9, 7), most of it background."""
+    generator = torch.Generator().manual_seed(k)
+    classes = torch.randint(k, (2, n, 9, 7), generator=generator)
+    preds, targets = classes * (torch.rand(2, n, 9, 7, generator=generator) < 0.3)
+    return torch.where(torch.rand(n, 9, 7, generator=generator) < agree, targets, preds), targets
+
+
+@pytest.mark.parametrize("absent", [None, 0, 3])
+def test_segmentation_figures_are_torchmetrics(absent):
+    from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassJaccardIndex
+    from torchmetrics.functional.segmentation import dice_score
+
+    preds, targets = blobs(5)
+    if absent is not None:  # the class is nowhere then
+        preds[preds == absent], targets[targets == absent] = 1, 1
+    figures = segmentation_figures(confusion_matrix(preds, targets, 5))
+    jaccard, accuracy, f1 = (
+        MulticlassJaccardIndex(5, average="macro"),
+        MulticlassAccuracy(5, average="micro"),
+        MulticlassF1Score(5, average="none"),
+    )
+    for batch in zip(preds.split(4), targets.split(4), strict=True):
+        for metric in (jaccard, accuracy, f1):
+            metric.update(*batch)
+    assert figures["miou"] == pytest.approx(jaccard.compute().item(), rel=1e-6)
+    assert figures["pixel_accuracy"] == pytest.approx(accuracy.compute().item(), rel=1e-6)
+    objects = [c for c in range(1, 5) if c != absent]
+    assert figures["dice"] == pytest.approx(f1.compute()[objects].mean().item(), rel=1e-6)
+    if absent != 3:  # dice_score counts a class that is nowhere as nought
+        whole = (preds.reshape(1, -1), targets.reshape(1, -1))
+        dice = dice_score(*whole, 5, include_background=False, average="macro", input_format="index").item()
+        assert figures["dice"] == pytest.approx(dice, rel=1e-6)
+    assert (figures["class_iou"][3] is None) == (absent == 3)
+    assert_segmentation(preds, targets, 5)
+
+
+def test_segmentation_figures_by_hand():
+    """Class 1 is predicted where it is not; class 2 is nowhere; class 3 is missed."""
+    confusion = torch.tensor([[90, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [8, 0, 0, 0]])
+    figures = segmentation_figures(confusion)
+    assert figures["miou"] == pytest.approx((90 / 100 + 0 + 0) / 3)
+    assert figures["dice"] == 0
+    assert figures["pixel_accuracy"] == 0.9
+    assert figures["class_iou"] == [pytest.approx(0.9), 0.0, None, 0.0]
+
+
+def test_segmentation_figures_of_nothing_but_background():
+    figures = segmentation_figures(torch.tensor([[50, 0], [0, 0]]))
+    assert figures == {"miou": 1.0, "dice": 0.0, "pixel_accuracy": 1.0, "class_iou": [1.0, None]}
+
+
+def test_confusion_metrics_of_pixels_in_batches_are_those_of_all_pixels(monkeypatch):
+    monkeypatch.setattr(ConfusionMetrics, "PENDING_VALUES", 600)
+    preds, targets = blobs(5)
+    metrics = ConfusionMetrics(5, CPU, lambda outputs: outputs.argmax(1), segmentation_figures)
+    outputs = torch.nn.functional.one_hot(preds, 5).movedim(3, 1).float()
+    for batch in zip(outputs.split(1), targets.split(1), strict=True):
+        metrics.update(*batch)
+    expected = segmentation_figures(confusion_matrix(preds, targets, 5))
+    assert metrics.figures(metrics.state().tolist()) == expected

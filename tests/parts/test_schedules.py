@@ -199,12 +199,12 @@ def test_a_raw_torch_scheduler_as_target_goes_by_epoch(name):
 
 
 def test_a_raw_torch_scheduler_gets_no_facts():
-    """Not even where its arguments bear the names of facts: their meaning there is torch's."""
+    """Not even where its arguments bear the names of facts, as epochs and steps_per_epoch of this one do."""
     raw = ["scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "+scheduler.max_lr=0.3"]
     with pytest.raises(UserError, match="OneCycleLR"):
         schedule_of(optimizer("momentum"), *raw)
     opt = optimizer("momentum")
-    schedule = schedule_of(opt, *raw, "+scheduler.epochs=2", "+scheduler.steps_per_epoch=2")
+    schedule = schedule_of(opt, *raw, "+scheduler.total_steps=4")
     assert schedule.scheduler.total_steps == 4
     assert schedule.interval == "epoch"
 

@@ -58,13 +58,13 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_idx(folder: Path, rng: np.random.Generator) -> tuple[str, ...]:
-    """Four small idx files; returns their md5."""
+    """Four idx files, as large as the presets ask for at least; returns their md5."""
     import hashlib
     import struct
 
     folder.mkdir(parents=True)
     hashes = []
-    for name, n in zip(mnist.FILES, (600, 600, 20, 20), strict=True):
+    for name, n in zip(mnist.FILES, (5000, 5000, 1000, 1000), strict=True):
         if "images" in name:
             content = struct.pack(">IIII", 2051, n, 28, 28) + rng.integers(0, 256, n * 784, np.uint8).tobytes()
         else:
