@@ -18,12 +18,11 @@ def run(*overrides: str, config_dir: str | None = None) -> "Run":
 
     Raises dlhw.errors.UserError for what cannot be used (nothing is written then), RunFailed for a run that broke off.
     """
-    from dlhw.cli import log_to_console, see_working_folder
     from dlhw.compose import composed
     from dlhw.config import hydra_session
+    from dlhw.progress import log_to_console
 
     log_to_console()
-    see_working_folder()
     with hydra_session(config_dir) as session:
         config = composed([*session, *overrides], config_dir)
         from dlhw import one_run  # which imports torch, so that a misspelt key is told before

@@ -7,11 +7,13 @@ file, a user's own folder.
 
 import inspect
 import re
+import sys
 import typing
 from collections.abc import Iterable
 from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import inf
+from pathlib import Path
 from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, Literal
@@ -150,7 +152,12 @@ def root_words() -> list[str]:
 
 
 def locate(target: str, path: str) -> Any:
-    """The class or function that a dotted path names; UserError with the nearest name where there is none."""
+    """The class or function that a dotted path names; UserError with the nearest name where there is none.
+
+    The folder that the user stands in is searched too, as `python -m` would.
+    """
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
     try:
         return resolve_name(target)
     except Exception as error:

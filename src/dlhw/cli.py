@@ -1,11 +1,9 @@
 """The door: commands, errors as one line, signals. It imports no torch before there is a run to begin."""
 
-import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -16,6 +14,7 @@ import dlhw
 from dlhw.config import conf_dir
 from dlhw.errors import RunFailed, UserError, first_line
 from dlhw.explain import USERS_FAULT, one_line
+from dlhw.progress import log_to_console
 
 
 def main() -> None:
@@ -52,7 +51,6 @@ def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> No
     With HYDRA_FULL_ERROR=1 the traceback is shown instead.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    see_working_folder()
     signal.signal(signal.SIGTERM, terminate)
     log_to_console()
     try:
@@ -80,23 +78,6 @@ def refuse(line: str, code: int) -> NoReturn:
 def terminate(signum: int, frame: FrameType | None) -> NoReturn:
     """SIGTERM unwinds like Ctrl-C, so that the run is marked as interrupted and workers stop too."""
     sys.exit(128 + signum)
-
-
-def see_working_folder() -> None:
-    """Let a model class of the user's own be found in the folder they stand in."""
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-
-
-def log_to_console() -> None:
-    """dlhw's own lines to stdout, bare; a run's dlhw.log has them with their times."""
-    log = logging.getLogger("dlhw")
-    if not log.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setLevel(logging.INFO)
-        log.addHandler(handler)
-        log.propagate = False  # Hydra's root handlers would print each line again
-    log.setLevel(logging.DEBUG)
 
 
 if __name__ == "__main__":

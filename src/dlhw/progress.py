@@ -25,3 +25,14 @@ def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator
             bar.update()
             line = f"epoch {epoch}/{epochs}: {', '.join([*figures, speed])}, {left:.0f} s left"
             log.log(logging.DEBUG if terminal else logging.INFO, line)
+
+
+def log_to_console() -> None:
+    """dlhw's own lines to stdout, bare; a run's dlhw.log has them with their times."""
+    log = logging.getLogger("dlhw")
+    if not log.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setLevel(logging.INFO)
+        log.addHandler(handler)
+        log.propagate = False  # Hydra's root handlers would print each line again
+    log.setLevel(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Every shipped preset: its net takes what its data set gives, and gives what task and loss ask for. No file is read."""
+"""Every shipped preset: its net takes what its data set gives, and gives what task and loss ask for; no data needed."""
 
 from pathlib import Path
 
