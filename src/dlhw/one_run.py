@@ -64,7 +64,7 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
                 record.row(row)
                 checkpoints.keep(trainer, monitor, better)
                 if monitor is not None and monitor.out_of_patience:
-                    log.info("no better %s for %d epochs: stopping early", monitor.metric, monitor.waited)
+                    log.info("no better %s in %d rows: stopping early", monitor.metric, monitor.waited)
                     break
         trainer.model.load_state_dict(checkpoints.chosen(trainer))
         figures, arrays = judge(experiment, "test")
@@ -172,7 +172,7 @@ def announce(experiment: Experiment, record: Record) -> None:
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in parts.items() if split is not None)
     log.info("%s\n%s", config.name, as_table(experiment.layers))
     log.info("samples: %s", sizes)
-    how = f"{experiment.threads} CPU thread(s), precision {config.precision}, seed {config.seed}"
+    how = f"{experiment.threads} CPU thread(s), precision {experiment.precision}, seed {config.seed}"
     log.info("%s, %s", trainer.device, how)
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
     if needed > 1e9:
@@ -201,7 +201,7 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "flops_per_sample": experiment.flops,
         "layers": [{**asdict(layer), "output_shape": list(layer.output_shape or ())} for layer in experiment.layers],
         "threads": experiment.threads,
-        "precision": config.precision,
+        "precision": experiment.precision,
         "limit_batches": config.limit_batches,
         **environment(trainer.device),
     }

@@ -41,6 +41,11 @@ class Experiment:
     before: dict[str, np.ndarray]  # views of the model before training, for its pictures
 
     @property
+    def precision(self) -> str:
+        """What `auto` stands for, where that is what was asked for."""
+        return "fp32" if self.config.precision == "auto" else str(self.config.precision)
+
+    @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
 
@@ -104,7 +109,9 @@ def prepare(config: DictConfig, trained: bool = False) -> Experiment:
         loss_below=config.loss_below,
     )
     rehearse(trainer, config)
-    before = snapshot(model, first_inputs(splits.train), "before") if config.plots == "all" else {}
+    unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
+    wanted = config.plots == "all" and not unseen
+    before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     return Experiment(config, task, splits, trainer, monitor, threads, layers, before)
 
 

@@ -1,6 +1,7 @@
 """How a run shows that it moves: a bar on a terminal, a line an epoch elsewhere and in the log."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -31,8 +32,18 @@ def log_to_console() -> None:
     """dlhw's own lines to stdout, bare; a run's dlhw.log has them with their times."""
     log = logging.getLogger("dlhw")
     if not log.handlers:
-        handler = logging.StreamHandler(sys.stdout)
+        handler = Console(sys.stdout)
         handler.setLevel(logging.INFO)
         log.addHandler(handler)
         log.propagate = False  # Hydra's root handlers would print each line again
     log.setLevel(logging.DEBUG)
+
+
+class Console(logging.StreamHandler):  # type: ignore[type-arg]
+    """Lines to stdout. A reader who leaves, as in `dlhw | head`, does not disturb the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if isinstance(sys.exception(), BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            super().handleError(record)

@@ -118,6 +118,27 @@ def interrupted_at(epoch):
     return evaluate_or_stop
 
 
+@pytest.fixture(scope="module")
+def never_killed_with_fewer_rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fewer") / "run"
+    run(folder, *EVERYTHING_RANDOM, "log_every=2", "loss_below=2.2")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("moment", "epoch"),
+    [("die_after_last", 2), ("die_before_the_checkpoint", 4), ("die_in_the_middle_of_steps", 4), ("die_after_last", 5)],
+)
+def test_killed_with_a_row_every_second_epoch(moment, epoch, never_killed_with_fewer_rows, tmp_path):
+    """The epochs since the last row are trained again; the first step below a loss stays what it was."""
+    folder = tmp_path / "run"
+    killed_run(folder, (*EVERYTHING_RANDOM, "log_every=2", "loss_below=2.2"), moment, epoch)
+    resume(folder)
+    assert [row["epoch"] for row in timeless(folder)] == ["2", "4", "5"]
+    assert_same_run(folder, never_killed_with_fewer_rows)
+    assert figures(folder)["loss_below"]["step"] is not None
+
+
 @pytest.mark.parametrize("epoch", [2, 4])
 def test_killed_with_the_best_weights_inside_last(epoch, tmp_path):
     whole, folder = tmp_path / "whole", tmp_path / "run"

@@ -103,6 +103,23 @@ def test_mode(metric, mode, chosen):
     assert make_monitor(metric, mode, None, 0.0, NAMES, has_val=True).mode == chosen
 
 
+@pytest.mark.parametrize(
+    ("names", "metric", "mode"),
+    [
+        (("loss", "accuracy"), "val/accuracy", "max"),
+        (("loss", "miou", "dice", "pixel_accuracy"), "val/miou", "max"),
+        (("loss", "psnr"), "val/psnr", "max"),
+        (("loss", "mse", "mae"), "val/mse", "min"),
+    ],
+)
+def test_auto_watches_the_tasks_first_metric(names, metric, mode):
+    monitor = make_monitor("auto", "auto", None, 0.0, names, has_val=True)
+    assert (monitor.metric, monitor.mode) == (metric, mode)
+    assert make_monitor("auto", "auto", None, 0.0, names, has_val=False) is None
+    with pytest.raises(UserError, match=f"patience=3 watches {metric}, but dataset.val_size=0"):
+        make_monitor("auto", "auto", 3, 0.0, names, has_val=False)
+
+
 def test_without_a_validation_split_nothing_is_chosen_unless_a_training_column_is_named():
     assert make_monitor("val/accuracy", "auto", None, 0.0, NAMES, has_val=False) is None
     assert make_monitor("train/loss", "auto", 3, 0.0, NAMES, has_val=False).metric == "train/loss"

@@ -171,6 +171,25 @@ def test_the_folder_is_free_again_however_the_run_ended(folder):
         pass
 
 
+def test_a_locked_folder_is_held_and_cleared_of_what_a_killed_run_left(folder):
+    """Without a status: whoever only looks before going on changes nothing that is told."""
+    kept = Record(folder)
+    (folder / "checkpoints").mkdir()
+    left = [folder / ".metrics.csv.1.tmp", folder / "checkpoints" / ".last.pt.1.tmp"]
+    for path in left:
+        path.write_bytes(b"half")
+    with kept.locked():
+        assert not any(path.exists() for path in left)
+        with pytest.raises(UserError, match="another process is training"), Record(folder).locked():
+            pass
+        with pytest.raises(UserError, match="another process is training"), Record(folder).running():
+            pass
+    assert set(contents(folder)) == {".lock"}
+    with kept.running():
+        pass
+    assert status(folder)["status"] == "finished"
+
+
 OLD = b"the old content\n"
 
 

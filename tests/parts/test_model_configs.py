@@ -79,6 +79,25 @@ def test_fc_order_of_layers():
     assert net[4].p == 0.5
 
 
+def test_fc_output_activation_and_width():
+    """What a value between 0 and 1 takes, and one rounded output for ten classes."""
+    net = part("model", "model=fc", "model.hidden=[8]", "model.output_activation=sigmoid", "model.out_features=1")
+    assert kinds(net) == ["Flatten", "Linear", "ReLU", "Linear", "Sigmoid"]
+    outputs = net(100 * torch.randn(50, 1, 28, 28))
+    assert outputs.shape == (50, 1)
+    assert ((outputs >= 0) & (outputs <= 1)).all()
+    assert kinds(part("model", "model=fc", "model.hidden=[8]"))[-1] == "Linear"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "in_features", "out_features"),
+    [("xor", 2, 1), ("toy", 4, 3), ("digits", 784, 10), ("cifar10", 3072, 10)],
+)
+def test_fc_takes_its_widths_from_the_data_set(dataset, in_features, out_features):
+    net = part("model", "model=fc", f"dataset={dataset}", "model.hidden=[]")
+    assert (net[1].in_features, net[1].out_features) == (in_features, out_features)
+
+
 def test_lenet5_order_of_layers():
     net = part("model", "model=lenet5", "model.batchnorm=true", "model.dropout=0.3", "model.pool=max")
     conv = ["Conv2d", "BatchNorm2d", "Tanh"]
