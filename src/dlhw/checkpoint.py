@@ -10,12 +10,14 @@ from torch import Tensor, nn
 
 from dlhw.errors import UserError, first_line
 from dlhw.monitor import Monitor
-from dlhw.record import write_atomic
+from dlhw.record import replacing
 from dlhw.trainer import Trainer
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    write_atomic(path, lambda file: torch.save(state, file))
+    # By path, not by an open file: torch's writer, calling back into Python, turns a signal into an error of its own.
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
