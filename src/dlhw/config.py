@@ -100,7 +100,7 @@ def shipped_options(group: str) -> str:
     """The group's options for `--help`: its YAML files, those in folders with their path, parts of options left out."""
     folder = conf_dir() / group
     files = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
-    listed = ", ".join(file for file in files if not file.startswith("common/"))
+    listed = ", ".join(file for file in files if not file.startswith("kind/"))
     return textwrap.fill(listed, 100, subsequent_indent=" " * 14, break_on_hyphens=False)
 
 

@@ -139,7 +139,7 @@ def root_groups(config_dir: str | None) -> list[str]:
 def options(group: str, config_dir: str | None) -> list[str]:
     """The options of a group: its YAML files, those in folders below with their path."""
     files = [p.relative_to(root / group) for root in roots(config_dir) for p in (root / group).rglob("*.yaml")]
-    return sorted({f.with_suffix("").as_posix() for f in files if f.parts[0] != "common"})
+    return sorted({f.with_suffix("").as_posix() for f in files if f.parts[0] != "kind"})
 
 
 def roots(config_dir: str | None) -> list[Path]:

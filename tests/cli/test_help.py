@@ -32,7 +32,7 @@ def test_help_names_every_option(group: Path, door: Door) -> None:
     line = next(line for line in outcome.out.splitlines() if line.split()[:1] == [group.name])
     listed = words(outcome.out[outcome.out.index(line) :])
     options = {path.relative_to(group).with_suffix("").as_posix() for path in group.rglob("*.yaml")}
-    options = {option for option in options if not option.startswith("common/")}
+    options = {option for option in options if not option.startswith("kind/")}
     assert options
     assert options <= listed
 

@@ -22,9 +22,9 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir())
 
 
 def options(group: str) -> list[str]:
-    """What a person types after GROUP=. Files in a folder named common are parts of options, not options."""
+    """What a person types after GROUP=. Files in a folder named kind are parts of options, not options."""
     files = [path.relative_to(CONF / group) for path in (CONF / group).rglob("*.yaml")]
-    return sorted(file.with_suffix("").as_posix() for file in files if "common" not in file.parts)
+    return sorted(file.with_suffix("").as_posix() for file in files if "kind" not in file.parts)
 
 
 def read(file: str) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def chosen_with(file: str) -> tuple[str, list[str]]:
     group, _, option = file.partition("/")
     if file == "config":
         return "", []
-    if option.startswith("common/"):
+    if option.startswith("kind/"):
         option = next(o for o in options(group) if option in str(read(f"{group}/{o}").get("defaults")))
     choice = f"{group}={option}"
     return "" if header(file) else group, [choice, *COMPANIONS.get(choice, [])]

@@ -79,7 +79,7 @@ def mistake(file: str, content: dict[str, Any], path: tuple[str, ...], wrong: st
         whole = {key: value for key, value in content.items() if key != "defaults" or path == ("defaults",)}
         written = ("experiment/mine", text("# @package _global_", renamed(whole, path, wrong)))
         overrides = ["experiment=mine"]
-    elif way == "option file" and option.startswith("common/"):  # a part of an option: the whole option
+    elif way == "option file" and option.startswith("kind/"):  # a part of an option: the whole option
         whole = {**read(choice[0].replace("=", "/")), **renamed(content, path, wrong)}
         written = (f"{group}/mine", text("", {key: value for key, value in whole.items() if key != "defaults"}))
         overrides = [f"{group}=mine"]
@@ -192,5 +192,5 @@ def test_mistakes_are_of_one_letter() -> None:
 
 
 def test_no_shipped_file_is_forgotten() -> None:
-    assert {"config", "dataset/common/image", "experiment/fashion/lenet5_best", "model/fc"} <= set(FILES)
-    assert "common/image" not in options("dataset")
+    assert {"config", "dataset/kind/image", "experiment/fashion/lenet5_best", "model/fc"} <= set(FILES)
+    assert "kind/image" not in options("dataset")
