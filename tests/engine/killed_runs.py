@@ -1,6 +1,5 @@
 """Runs in processes of their own, which kill themselves at a chosen moment, or wait to be told to go on."""
 
-import io
 import multiprocessing
 import os
 import signal
@@ -71,13 +70,11 @@ def die_in_the_middle_of_last(epoch: int) -> None:
 
     save = checkpoint.torch.save
 
-    def half(state: dict[str, Any], file: io.BufferedWriter) -> None:
-        whole = io.BytesIO()
-        save(state, whole)
-        is_the_one = state["epoch"] == epoch and "optimizer" in state
-        file.write(whole.getvalue()[: whole.tell() // 2 if is_the_one else None])
-        file.flush()
-        if is_the_one:
+    def half(state: dict[str, Any], path: Path) -> None:
+        save(state, path)
+        if state["epoch"] == epoch and "optimizer" in state:
+            whole = path.read_bytes()
+            path.write_bytes(whole[: len(whole) // 2])
             die()
 
     checkpoint.torch.save = half
