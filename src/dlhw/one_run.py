@@ -83,6 +83,9 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
 
 def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
     """Have Hydra make the run's folder and its .hydra files, and train there."""
+    folder = Path(config.hydra.run.dir)
+    if (folder / "status.json").exists():
+        raise UserError(f"hydra.run.dir={folder}: holds a run already; go on with it by resume={folder}")
     context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(config))
 
     def task(_: DictConfig) -> Run:

@@ -92,3 +92,11 @@ def test_a_script_and_the_command_give_the_same(process: Door, a_place_of_its_ow
     assert (script / "steps.csv").read_text() == (command / "steps.csv").read_text()
     files = {path.relative_to(script) for path in script.rglob("*")}
     assert files == {path.relative_to(command) for path in command.rglob("*")}
+
+
+def test_a_folder_that_holds_a_run_is_not_trained_in_again(a_place_of_its_own: Path) -> None:
+    first = dlhw.run(*TINY, "hydra.run.dir=here")
+    before = {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=r"^hydra\.run\.dir=here: holds a run already; go on with it by resume=here$"):
+        dlhw.run(*TINY, "hydra.run.dir=here", "seed=1")
+    assert {path: path.read_bytes() for path in first.folder.rglob("*") if path.is_file()} == before
