@@ -112,8 +112,8 @@ class Trainer:
             metrics, last_pass = self.metrics(), len(losses)
             batches = islice(self.train.batches(self.batch_size, self.shuffle, self.augment), self.limit_batches)
             for group in grouped(batches, self.accumulate_steps):
-                losses.append(self.train_step(group, metrics))
                 sizes.append(sum(len(targets) for _, targets in group))
+                losses.append(self.train_step(group, sizes[-1], metrics))
             self.epoch += 1
             self.steps.epoch += [self.epoch] * (len(losses) - last_pass)
             self.schedule.after_epoch()
@@ -123,9 +123,9 @@ class Trainer:
         self.look_at_losses()
         return row("train", self.steps.loss[last_pass:], sizes[last_pass:], metrics.figures(state))
 
-    def train_step(self, group: list[tuple[Tensor, Tensor]], metrics: Metrics) -> Tensor:
-        """One update from the batches of a group; returns their mean loss, detached."""
-        loss = self.backward(group, metrics)
+    def train_step(self, group: list[tuple[Tensor, Tensor]], size: int, metrics: Metrics) -> Tensor:
+        """One update from the batches of a group, `size` samples in all; returns their mean loss, detached."""
+        loss = self.backward(group, size, metrics)
         if self.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
         self.steps.lr.append(self.optimizer.param_groups[0]["lr"])
@@ -134,9 +134,8 @@ class Trainer:
         self.schedule.after_step()
         return loss
 
-    def backward(self, group: list[tuple[Tensor, Tensor]], metrics: Metrics) -> Tensor:
+    def backward(self, group: list[tuple[Tensor, Tensor]], size: int, metrics: Metrics) -> Tensor:
         """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""
-        size = sum(len(targets) for _, targets in group)
         total: Tensor | None = None
         for inputs, targets in group:
             with self.autocast():
