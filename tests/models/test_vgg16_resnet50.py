@@ -22,8 +22,8 @@ def on_meta(make):
     [
         (lambda: VGG16(3, 224, 1000, batchnorm=False, stem="imagenet"), 138357544),
         (lambda: VGG16(3, 224, 1000, batchnorm=True, stem="imagenet"), 138365992),
-        (lambda: VGG16(3, 32, 10, batchnorm=False), 14714688 + (512 * 512 + 512) + (512 * 10 + 10)),
-        (lambda: VGG16(3, 32, 10), 14714688 + 2 * 4224 + (512 * 512 + 512) + (512 * 10 + 10)),
+        (lambda: VGG16(3, 32, 10, batchnorm=False), 14714688 + (512 * 10 + 10)),
+        (lambda: VGG16(3, 32, 10), 14714688 + 2 * 4224 + (512 * 10 + 10)),
         (lambda: ResNet50(3, 1000, "imagenet"), 25557032),
         (lambda: ResNet50(3, 1000, "imagenet", "bottleneck_v1"), 25557032),
         (lambda: ResNet50(3, 1000, "imagenet", "basic"), 21797672),  # torchvision's resnet34

@@ -1,7 +1,7 @@
 """VGG-16 (Simonyan and Zisserman, 2015), of torchvision's layers under torchvision's names.
 
 Parameters with 3 channels: imagenet head, 1000 classes 138,357,544 (138,365,992 with batch norm); cifar head, ten
-classes 14,982,474 (14,990,922).
+classes 14,719,818 (14,728,266).
 """
 
 from typing import Literal
@@ -22,7 +22,7 @@ class VGG16(Freezable):
 
     Takes (N, in_channels, S, S); images of fewer than 32 pixels are padded by zeros to 32. The convolutions are those
     of every VGG-16; `stem` chooses the head that goes with the images: `imagenet` is torchvision's (7x7 average pool,
-    4096, 4096, classes), `cifar` its little sister (global average pool, 512, classes). `dropout` is the head's.
+    4096, 4096, classes), `cifar` the one for small images (global average pool, classes). `dropout` is the head's.
     `weights` is null, IMAGENET1K_V1 or a file of a state_dict (see pretrained.py). `freeze` trains the head alone.
     """
 
@@ -60,10 +60,7 @@ class VGG16(Freezable):
             )
         else:
             self.avgpool = nn.AdaptiveAvgPool2d(1)
-            self.classifier = nn.Sequential(
-                *(nn.Linear(512, 512), nn.ReLU(inplace=True), nn.Dropout(dropout)),
-                nn.Linear(512, num_classes),
-            )
+            self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(512, num_classes))
         self.apply(init_as_torchvision)
         if weights is not None and state is not None:
             load_weights(self, state, weights, first="features.0", head="classifier")
