@@ -6,6 +6,7 @@ file, a user's own folder.
 """
 
 import inspect
+import json
 import re
 import sys
 import typing
@@ -19,6 +20,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from dlhw.config import GROUPS, shipped_groups
 from dlhw.errors import UserError, first_line
@@ -28,12 +30,30 @@ INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_
 SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch")}
 
 
-def check(config: DictConfig) -> None:
-    """Raise UserError at the first key or value that nobody can use. Imports the modules of the config's targets."""
+def check(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> None:
+    """Raise UserError at the first key or value that nobody can use. Imports the modules of the config's targets.
+
+    passed: groups with the content of parts that have passed before, since the runs of a sweep share most of theirs;
+    it is added to.
+    """
     check_keys(config)
     check_values(config)
     for group in GROUPS:
-        check_part(config[group], group, SUPPLIED.get(group, ()))
+        content = None if passed is None else resolved(config[group])
+        if passed is None or content is None or (group, content) not in passed:
+            check_part(config[group], group, SUPPLIED.get(group, ()))
+            if passed is not None and content is not None:
+                passed.add((group, content))
+    if config.logger is not None:
+        check_part(config.logger, "logger")
+
+
+def resolved(node: Any) -> str | None:
+    """A part's content; None where an interpolation in it leads nowhere."""
+    try:
+        return json.dumps(OmegaConf.to_container(node, resolve=True), default=str)
+    except (OmegaConfBaseException, ValueError, AttributeError):
+        return None
 
 
 def check_keys(node: DictConfig, path: str = "") -> None:
@@ -50,10 +70,12 @@ def check_keys(node: DictConfig, path: str = "") -> None:
             check_keys(child, f"{path}{key}.")
 
 
-def check_values(node: DictConfig, path: str = "") -> None:
-    """Compare the values of our own schema with what its fields allow."""
+def check_values(node: DictConfig, path: str = "", keys: Iterable[str] | None = None) -> None:
+    """Compare the values of our own schema with what its fields allow. keys: these alone."""
     for spec in fields(OmegaConf.get_type(node)):  # type: ignore[arg-type]
         key = f"{path}{spec.name}"
+        if keys is not None and spec.name not in keys:
+            continue
         if spec.name not in node or OmegaConf.is_missing(node, spec.name):
             raise UserError(f"{key} is missing")
         value = node[spec.name]

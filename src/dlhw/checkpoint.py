@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from dlhw.errors import UserError, first_line
+from dlhw.files import replacing
 from dlhw.monitor import Monitor
-from dlhw.record import replacing
 from dlhw.trainer import Trainer
 
 

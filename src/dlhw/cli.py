@@ -16,6 +16,8 @@ from dlhw.errors import RunFailed, UserError, first_line
 from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
 
+MANY_RUNS = ("study=", "seeds=")  # each is a sweep by itself, with or without -m
+
 
 def main() -> None:
     """`dlhw`: a single run goes straight to one_run.py; help, --cfg, sweeps and completion are Hydra's."""
@@ -25,6 +27,9 @@ def main() -> None:
     told_hydra = (args.help, args.hydra_help, args.cfg, args.info, args.multirun, args.shell_completion)
     asked_config = args.config_name or args.config_path or args.experimental_rerun
     multirun = any(override.startswith("hydra.mode=") for override in args.overrides)
+    if any(override.startswith(MANY_RUNS) for override in args.overrides) and not (args.help or args.cfg or args.info):
+        sys.argv.insert(1, "--multirun")
+        multirun = True
     if any(told_hydra) or asked_config or multirun or args.resolve:
         in_one_line(hydra_main, args.config_dir)
     else:
@@ -34,15 +39,21 @@ def main() -> None:
 def hydra_main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra's exceptions reach us
     try:
-        hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(sweep_job)()
+        hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)()
     except ValueError as error:  # raised while composing: a job's own errors come no further than sweep_job
         raise UserError(one_line(error)) from error
 
 
-def sweep_job(config: Any) -> float | None:
-    from dlhw.one_run import sweep_job
+def job(config: Any) -> float | None:
+    """What Hydra's launchers call for each run of a sweep, in whatever process it trains."""
+    from dlhw.one_run import optimised_job, planned_job
 
-    return sweep_job(config)
+    if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":  # under which submitit's own handler stays
+        signal.signal(signal.SIGTERM, terminate)
+    if "parent" in config:
+        planned_job(config)
+        return None
+    return optimised_job(config)
 
 
 def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> None:

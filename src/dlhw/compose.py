@@ -6,9 +6,11 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import check, drop_foreign_keys
+from dlhw.check import check, drop_foreign_keys, unknown_key
 from dlhw.errors import UserError
 from dlhw.explain import WHILE_COMPOSING, one_line
+
+OF_ANY_STUDY = ("only", "seeds", "limit")
 
 
 def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
@@ -27,8 +29,22 @@ def typed(config: DictConfig) -> list[str]:
     return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
 
 
-def settle(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError."""
+def settle(config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, str]] | None = None) -> None:
+    """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError.
+
+    passed: see `check`.
+    """
+    settle_study(config)
     drop_foreign_keys(config, overrides)
-    check(config)
+    check(config, passed)
     config.name = config.name
+
+
+def settle_study(config: DictConfig) -> None:
+    """Drop the keys that wait in config.yaml for a study where none is chosen. Raises UserError for unknown ones."""
+    if config.study is None or "tables" in config.study:
+        return
+    for key in map(str, config.study):
+        if key not in OF_ANY_STUDY:
+            raise UserError(unknown_key(f"study.{key}", OF_ANY_STUDY))
+    config.study = None

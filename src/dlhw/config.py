@@ -77,6 +77,13 @@ class Config:
     plots: str = one_of("all", "basic", "none")
     checkpoints: str = one_of("best_last", "last", "none")
     resume: str | None = None
+    logger: Any = None
+
+    study: Any = None
+    seeds: int | None = at_least(1, None)
+    on_error: str = one_of("continue", "stop")
+    rerun: bool = False
+    dry_run: bool = False
 
 
 def run_name(choices: DictConfig) -> str:

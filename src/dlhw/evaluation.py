@@ -14,10 +14,10 @@ from dlhw.dataset.decode import decode
 from dlhw.dataset.preprocess import Preprocess
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
+from dlhw.files import write_json
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
 from dlhw.one_run import display, judge
 from dlhw.prepare import build_model, place, prepare, use_channels_last
-from dlhw.record import write_json
 from dlhw.resume import read_json, saved_config
 
 log = logging.getLogger("dlhw")
@@ -27,6 +27,7 @@ def evaluate(asked: Any) -> dict[str, Any]:
     """Evaluate a run on one of its splits, print and record the figures. asked: see eval_cli.EvalConfig."""
     folder = Path(asked.run)
     config, results = run_config(folder, asked)
+    config.logger = None
     experiment = prepare(config, trained=True)
     if getattr(experiment.splits, asked.split) is None:
         raise UserError(f"split=val: {folder} was trained with dataset.val_size=0; it has the splits test and train")

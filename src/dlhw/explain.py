@@ -18,6 +18,13 @@ from dlhw.errors import UserError, first_line
 USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 WHILE_COMPOSING = (*USERS_FAULT, ValueError)  # Hydra raises bare ones too, as for model=null
 
+# Options of Hydra's groups that plugins bring, by the extra that installs them.
+EXTRAS = {
+    "hydra/launcher/submitit_local": "slurm",
+    "hydra/launcher/submitit_slurm": "slurm",
+    "hydra/sweeper/optuna": "tune",
+}
+
 
 def one_line(error: BaseException, config_dir: str | None = None) -> str:
     """What the user wrote wrong, from an exception of `USERS_FAULT` that composing a config raised."""
@@ -51,6 +58,8 @@ def missing_option(file: str, offered: list[str], config_dir: str | None) -> str
     group, _, option = file.partition("/")
     if group == "hydra":
         group, _, option = file.rpartition("/")
+    if file in EXTRAS:
+        return f"{group}={option}: is not installed: pip install 'dlhw[{EXTRAS[file]}]'"
     known = options(group, config_dir) or offered
     if not known:
         return unknown_key(group, groups(config_dir))

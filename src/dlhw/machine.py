@@ -3,7 +3,9 @@
 import ctypes
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +32,25 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+@contextmanager
+def ending_with(parent: int) -> Iterator[None]:
+    """End this process, as SIGTERM would, when `parent` is gone: a worker must not outlive its sweep."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.5):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    if os.getppid() == parent:
+        threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     """The dtype of weights and inputs; bf16 keeps both in float32 and computes under autocast."""
     if precision == "fp64" and device.type == "mps":
@@ -47,15 +68,17 @@ def cores() -> int:
 FLOPS_PER_THREAD = 0.5e9
 
 
-def choose_threads(threads: int | str, flops_per_step: float) -> int:
+def choose_threads(threads: int | str, flops_per_step: float, share: int | None = None) -> int:
     """auto: a thread for each `FLOPS_PER_THREAD` of a training step, one core being left to the rest of the machine.
+
+    share: the cores that this run may take, where others train beside it.
 
     Torch's default, a thread a core, loses on small nets, and falls to a tenth of one thread's speed as soon as
     anything else runs, since all threads wait at barriers for the one that has no core.
     """
     if threads != "auto":
         return int(threads)
-    return max(1, min(cores() - 1, int(flops_per_step / FLOPS_PER_THREAD)))
+    return max(1, min(share or cores() - 1, int(flops_per_step / FLOPS_PER_THREAD)))
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """One run told from top to bottom: compose, prepare, fit, test, record, plot."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,19 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from dlhw import fingerprint
 from dlhw.checkpoint import Checkpoints, expected_bytes
 from dlhw.compose import settle, typed
+from dlhw.config import load_config
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
-from dlhw.machine import cpu_settings
+from dlhw.machine import cores, cpu_settings, ending_with
 from dlhw.plot.run import plot_run
 from dlhw.prepare import Experiment, first_inputs, prepare
-from dlhw.progress import follow
+from dlhw.progress import follow, quiet
 from dlhw.record import Record
 from dlhw.resume import reopen
 from dlhw.summary import as_table
@@ -44,6 +47,8 @@ class Run:
 
 def run(config: DictConfig) -> Run:
     """Train what a composed config describes, inside the Hydra session that composed it; see `dlhw.run`."""
+    if config.study is not None or config.seeds is not None:
+        raise UserError("study and seeds make many runs, and this is the door of one; use the command: dlhw study=…")
     if config.resume is not None:
         return resume(Path(config.resume), typed(config))
     return in_new_folder(config, prepare(config))
@@ -54,7 +59,7 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
     checkpoints = checkpoints or new_checkpoints(experiment, record.folder)
     announce(experiment, record)
-    with cpu_settings(experiment.threads):
+    with cpu_settings(experiment.threads), logged(experiment, record.folder) as logger:
         if not (monitor and monitor.out_of_patience):
             for row in follow(trainer.fit(config.epochs, config.log_every), trainer.epoch, config.epochs):
                 record.steps(trainer.steps)
@@ -62,6 +67,7 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
                     row |= trainer.evaluate(experiment.splits.test, "test")
                 better = monitor is not None and monitor.better(row)
                 record.row(row)
+                logger(row)
                 checkpoints.keep(trainer, monitor, better)
                 if monitor is not None and monitor.out_of_patience:
                     log.info("no better %s in %d rows: stopping early", monitor.metric, monitor.waited)
@@ -125,13 +131,41 @@ def resume(folder: Path, overrides: Sequence[str]) -> Run:
         return train(experiment, record, checkpoints)
 
 
-def sweep_job(config: DictConfig) -> float | None:
-    """One job of a sweep, in the folder that Hydra's launcher made. A failure is recorded there and gives None."""
+def planned_job(config: DictConfig) -> None:
+    """One run of a planned sweep, by the config that lies in its folder, from its last checkpoint if it has one.
+
+    config: parent (the sweep's process), workers (runs that train at once), on_error. A failure is recorded in the
+    run's folder and goes no further.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    stop = folder.parent / ".stop"
+    if stop.exists():
+        return
+    record = Record(folder)
+    try:
+        with quiet(), ending_with(config.parent), record.running(wait=60):
+            own = load_config(folder)  # checked when it was planned
+            checkpoints_there = (folder / "checkpoints" / "last.pt").is_file()
+            experiment = prepare(own, checkpoints_there, share=max(1, cores() // config.workers))
+            experiment.config.threads = experiment.threads  # the same bits when another machine load finds it again
+            checkpoints = new_checkpoints(experiment, folder)
+            if checkpoints_there:
+                checkpoints.restore(experiment.trainer, experiment.monitor)
+            record.rewind(experiment.trainer.epoch, experiment.trainer.step)
+            record.config(experiment.config)
+            train(experiment, record, checkpoints)
+    except Exception:  # its traceback is in status.json
+        if config.on_error == "stop":
+            stop.touch()
+
+
+def optimised_job(config: DictConfig) -> float | None:
+    """One trial of a sweeper that optimises, in the folder that Hydra made: its monitored figure; None if it failed."""
     record = Record(Path(HydraConfig.get().runtime.output_dir))
     try:
-        with record.running():
+        with quiet(), record.running():
             settle(config, typed(HydraConfig.instance().cfg))  # type: ignore[arg-type]
-            experiment = prepare(config)
+            experiment = prepare(config, share=share(HydraConfig.get().launcher))
             record.config(experiment.config)
             run = train(experiment, record)
     except Exception as error:
@@ -139,6 +173,12 @@ def sweep_job(config: DictConfig) -> float | None:
         return None
     monitor = experiment.monitor
     return float("nan") if monitor is None else float(run.results[monitor.metric])
+
+
+def share(launcher: DictConfig) -> int:
+    """The cores of a trial, beside those that joblib trains at the same time, or as submitit was told."""
+    told: int | None = launcher.get("cpus_per_task")
+    return told or max(1, cores() // max(1, launcher.get("n_jobs") or 1))
 
 
 def new_checkpoints(experiment: Experiment, folder: Path) -> Checkpoints:
@@ -166,6 +206,18 @@ def views(experiment: Experiment) -> dict[str, np.ndarray]:
     if filtered is not None:
         arrays |= {"filter_image": test.raw([0])[0], "filter_outputs": filtered}
     return arrays
+
+
+@contextmanager
+def logged(experiment: Experiment, folder: Path) -> Iterator[Callable[[dict[str, float]], None]]:
+    """What takes each row beside the record: the run's logger, if it has one."""
+    if experiment.logger is None:
+        yield lambda row: None
+    else:
+        own = OmegaConf.masked_copy(experiment.config, [key for key in experiment.config if key != "hydra"])
+        text = OmegaConf.to_yaml(own, resolve=True)
+        with experiment.logger.writing(folder, experiment.trainer.epoch, text) as row:
+            yield row
 
 
 def announce(experiment: Experiment, record: Record) -> None:
@@ -206,8 +258,17 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "threads": experiment.threads,
         "precision": experiment.precision,
         "limit_batches": config.limit_batches,
+        **provenance(experiment),
         **environment(trainer.device),
     }
+
+
+def provenance(experiment: Experiment) -> dict[str, Any]:
+    """By what a later sweep knows whether this result is still of today's code and data."""
+    targets = fingerprint.targets_in(OmegaConf.to_container(experiment.config))
+    folder = experiment.data
+    data = None if folder is None else {"folder": str(folder.resolve()), "files": fingerprint.of_files(folder)}
+    return {"code": fingerprint.of_code(targets), "targets": targets, "data": data}
 
 
 def display(path: Path) -> str:

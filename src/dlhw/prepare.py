@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ class Experiment:
     threads: int
     layers: list[LayerSummary]
     before: dict[str, np.ndarray]  # views of the model before training, for its pictures
+    data: Path | None  # the folder of the data set's files, if it has any
+    logger: Any  # what takes each row beside the record, if anything does; see logger/
 
     @property
     def precision(self) -> str:
@@ -55,11 +58,13 @@ class Experiment:
         return sum(layer.flops for layer in self.layers)
 
 
-def prepare(config: DictConfig, trained: bool = False) -> Experiment:
+def prepare(config: DictConfig, trained: bool = False, share: int | None = None) -> Experiment:
     """Build and load all that the config describes. Raises UserError for whatever cannot be used.
 
-    trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again.
+    trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again. share: the cores
+    that the run may take, where others train beside it.
     """
+    logger = None if config.logger is None else build(config.logger, "logger")
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
 
@@ -72,7 +77,7 @@ def prepare(config: DictConfig, trained: bool = False) -> Experiment:
     sample = torch.zeros(1, *dataset.input_shape)
     layers = look_through(model, sample, task, config.model._target_)
     flops = sum(layer.flops for layer in layers)
-    threads = choose_threads(config.threads, 3 * flops * config.batch_size)  # a backward pass costs two forwards
+    threads = choose_threads(config.threads, 3 * flops * config.batch_size, share)  # a backward pass costs two forwards
     channels_last = use_channels_last(config.channels_last, model, device)
     model = place(model, device, dtype, channels_last)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
@@ -112,7 +117,8 @@ def prepare(config: DictConfig, trained: bool = False) -> Experiment:
     unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
     wanted = config.plots == "all" and not unseen
     before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
-    return Experiment(config, task, splits, trainer, monitor, threads, layers, before)
+    data = getattr(dataset, "folder", None)
+    return Experiment(config, task, splits, trainer, monitor, threads, layers, before, data, logger)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
@@ -13,7 +14,7 @@ log = logging.getLogger("dlhw")
 
 def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator[dict[str, float]]:
     """Pass the rows on, showing each once the caller has dealt with it (and may have added to it)."""
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr.isatty() and bool(consoles())  # none in a sweep, which has one display for all its runs
     start = time.perf_counter()
     with tqdm(total=epochs, initial=done, unit="epoch", disable=not terminal, dynamic_ncols=True) as bar:
         for row in rows:
@@ -30,13 +31,34 @@ def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator
 
 def log_to_console() -> None:
     """dlhw's own lines to stdout, bare; a run's dlhw.log has them with their times."""
-    log = logging.getLogger("dlhw")
-    if not log.handlers:
-        handler = Console(sys.stdout)
-        handler.setLevel(logging.INFO)
-        log.addHandler(handler)
-        log.propagate = False  # Hydra's root handlers would print each line again
+    for log in map(logging.getLogger, ("dlhw", "dlhw_sweep")):
+        if not log.handlers:
+            handler = Console(sys.stdout)
+            handler.setLevel(logging.INFO)
+            log.addHandler(handler)
+            log.propagate = False  # Hydra's root handlers would print each line again
+        log.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing of single runs on the console: their lines go to their own dlhw.log alone."""
+    muted, log.propagate = consoles(), False
+    silent = logging.NullHandler()
+    log.addHandler(silent)
     log.setLevel(logging.DEBUG)
+    for handler in muted:
+        log.removeHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(silent)
+        for handler in muted:
+            log.addHandler(handler)
+
+
+def consoles() -> list["Console"]:
+    return [handler for handler in log.handlers if isinstance(handler, Console)]
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]

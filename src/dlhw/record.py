@@ -2,55 +2,28 @@
 
 import csv
 import io
-import json
 import logging
 import math
 import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from dlhw.errors import UserError
+from dlhw.files import write_atomic, write_json, write_text
 from dlhw.trainer import Steps
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 STEPS_HEADER = "step,epoch,lr,loss\n"
 log = logging.getLogger("dlhw")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the path's place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        write(file)
-
-
-def write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda file: file.write(text.encode()))
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
 
 
 class Record:
@@ -120,11 +93,10 @@ class Record:
         write_json(self.folder / "results.json", results)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder. Raises UserError where another process is training in it."""
-        lock = FileLock(self.folder / ".lock", blocking=False)
+    def locked(self, wait: float = 0) -> Iterator[None]:
+        """Hold the folder. Raises UserError where another process trains in it, and still does after `wait` seconds."""
         try:
-            held = lock.acquire()
+            held = FileLock(self.folder / ".lock").acquire(timeout=wait)
         except Timeout as error:
             raise UserError(f"{self.folder}: another process is training this run") from error
         with held:
@@ -133,9 +105,9 @@ class Record:
             yield
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, wait: float = 0) -> Iterator[None]:
         """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it."""
-        with self.locked(), logging_to(self.folder / "dlhw.log"):
+        with self.locked(wait), logging_to(self.folder / "dlhw.log"):
             self.status("running")
             try:
                 yield

@@ -1,63 +1,88 @@
-"""Hydra's basic sweeper with dlhw's strict check before job 0 and the count of failures after the last.
+"""dlhw's sweeper: Hydra's own grammar and launchers, with runs that are planned before the first starts.
 
 Hydra finds plugins by importing every module here, so the imports that cost wait until a sweep begins.
 """
 
-import logging
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
-from dlhw.errors import UserError
-
-log = logging.getLogger("dlhw")
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
-class DlhwSweeper(BasicSweeper):
+@dataclass
+class DlhwSweeperConf:
+    _target_: str = "hydra_plugins.dlhw_sweeper.DlhwSweeper"
+    params: dict[str, str] | None = None
+
+
+class DlhwSweeper(Sweeper):
+    """Every combination of the values typed, or the run list of a study. params: as Hydra's own sweepers have them."""
+
+    def __init__(self, params: dict[str, str] | None = None) -> None:
+        self.params = params or {}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.task_function, self.config = hydra_context, task_function, config
+
     def sweep(self, arguments: list[str]) -> Any:
-        """Check every job's config, run them all, and exit with 1 if any failed."""
-        self.check_jobs(arguments)
-        try:
-            batches = super().sweep(arguments)
-        except OSError as error:  # of the sweep's own folder; a job's errors stay in the job's
-            raise UserError(
-                f"cannot write to {error.filename}: {error.strerror}; stand in another folder, or set hydra.sweep.dir"
-            ) from error
-        outcomes = [job.return_value for batch in batches for job in batch]
-        failed = sum(outcome is None for outcome in outcomes)
-        log.info("%d of %d runs finished: %s", len(outcomes) - failed, len(outcomes), self.config.hydra.sweep.dir)
-        if failed:
-            raise SystemExit(1)
-        return batches
+        """Plan, train what is missing, report. Raises SystemExit(1) if a run failed."""
+        from dlhw.sweep.grammar import plan_of
+        from dlhw.sweep.whole import run_whole
 
-    def check_jobs(self, arguments: list[str]) -> None:
-        """Compose and check each job, so that a mistake stops the sweep before anything is written."""
-        from dlhw.compose import settle
-        from dlhw.explain import WHILE_COMPOSING, one_line
+        params = [f"{key}={value}" for key, value in self.params.items()]
+        plan = plan_of([*params, *arguments], self.config, self.context)
+        run_whole(plan, self.config, self.launch)
 
-        loader = self.hydra_context.config_loader
-        parser = OverridesParser.create(config_loader=loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        for batch in self.split_arguments(overrides, max_batch_size=None):
-            for job in batch:
-                try:
-                    config = loader.load_sweep_config(self.config, list(job))
-                    HydraConfig.instance().set_config(config)
-                    settle(config, job)
-                except WHILE_COMPOSING as error:
-                    raise UserError(one_line(error)) from error
+    def launch(self, folders: Sequence[Path], workers: int) -> None:
+        """Have Hydra's launcher train the planned runs, each by the config that lies in its folder."""
+        from dlhw.sweep.launchers import kind, submit
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Done by `check_jobs`, once."""
+        config = self.config.copy()
+        config.hydra.sweep.dir = str(folders[0].parent)
+        launches = kind(config)
+        if launches == "joblib":
+            config.hydra.launcher.n_jobs = workers
+        side_by_side = 1 if launches == "submitit_slurm" else workers  # Slurm gives each run cores of its own
+        context = HydraContext(config_loader=PlannedRuns(side_by_side), callbacks=self.context.callbacks)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=self.task_function, config=config
+        )
+        words = [[str(folder)] for folder in folders]
+        if launches.startswith("submitit_"):
+            submit(launcher, words, 0, folders, workers)
+        else:
+            launcher.launch(words, initial_job_idx=0)
 
 
-ConfigStore.instance().store(
-    group="hydra/sweeper",
-    name="dlhw",
-    node=BasicSweeperConf(_target_="hydra_plugins.dlhw_sweeper.DlhwSweeper"),
-    provider="dlhw",
-)
+class PlannedRuns:
+    """In place of Hydra's config loader: a job's only override is the folder where its composed config lies.
+
+    Composing each job anew, as Hydra's launchers do, would cost 135 ms and read YAML files that may have changed.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.parent = os.getpid()
+        self.workers = workers
+
+    def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        from omegaconf import open_dict
+
+        config = master_config.copy()
+        with open_dict(config):
+            for key in [key for key in config if key not in ("hydra", "on_error")]:
+                del config[key]
+            config.parent, config.workers = self.parent, self.workers
+            config.hydra.sweep.subdir = Path(sweep_overrides[0]).name
+            config.hydra.output_subdir = None  # the folder has its .hydra already
+            config.hydra.overrides.task = []
+        return config
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="dlhw", node=DlhwSweeperConf, provider="dlhw")

@@ -28,14 +28,16 @@ def a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     torch.set_num_threads(1)
-    root, ours = logging.getLogger(), logging.getLogger("dlhw")
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in ("dlhw", "dlhw_sweep")]
     handlers, level, at_sigterm = [*root.handlers], root.level, signal.getsignal(signal.SIGTERM)
-    ours.handlers.clear()
     GlobalHydra.instance().clear()
+    for logger in ours:
+        logger.handlers.clear()
     yield here
     GlobalHydra.instance().clear()
-    ours.handlers.clear()
-    ours.propagate = True
+    for logger in ours:
+        logger.handlers.clear()
+        logger.propagate = True
     root.handlers[:] = handlers
     root.setLevel(level)
     signal.signal(signal.SIGTERM, at_sigterm)
@@ -47,7 +49,8 @@ def door(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def call(*words: str, program: str = "dlhw") -> Outcome:
         monkeypatch.setattr(sys, "argv", [program, *words])
-        logging.getLogger("dlhw").handlers.clear()  # pytest's, or one that writes to a stdout of before
+        for name in ("dlhw", "dlhw_sweep"):
+            logging.getLogger(name).handlers.clear()  # pytest's, or one that writes to a stdout of before
         capsys.readouterr()
         try:
             DOORS[program]()

@@ -8,9 +8,10 @@ import yaml
 from dlhw.config import conf_dir
 
 CONF = conf_dir()
+# config, model/fc, …; but for studies, which have a schema of their own: tests/sweep/test_study.py
 FILES = sorted(
-    path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml")
-)  # config, model/fc, …
+    path.relative_to(CONF).with_suffix("").as_posix() for path in CONF.rglob("*.yaml") if path.parent.name != "study"
+)
 # What an option must come with, where it does not fit the default run.
 COMPANIONS = {
     "dataset=image_folder": ["dataset.root=photos"],

@@ -91,7 +91,7 @@ def test_a_preset_that_is_written_wrong(content: str, package: str, says: str, t
     ("override", "says"),
     [
         ("hydra/lancher=basic", "did you mean hydra/launcher?"),
-        ("hydra/launcher=bsic", "hydra/launcher=bsic: no such option (hydra/launcher has basic)"),
+        ("hydra/launcher=bsic", "hydra/launcher=bsic: no such option (hydra/launcher has basic, joblib"),
         ("modle@model=fc", "did you mean model?"),
         ("~modle", "did you mean model?"),
         ("~model", "model is missing"),

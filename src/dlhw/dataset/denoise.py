@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -109,6 +110,11 @@ class Denoise(ImageSet):
     cache_dir: str  # of image_folder
     sigma: float  # standard deviation of the noise, where black is 0 and white 1
     out_channels: int | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Of a source whose files may change; the others are checked against their md5."""
+        return Path(self.root).expanduser() if SOURCES[self.source] is ImageFolder else None
 
     def read(self) -> tuple[Pool, Pool | None]:
         """The source's own. Raises UserError."""

@@ -47,15 +47,16 @@ class ImageFolder(ImageSet):
                 f"dataset.classes={classes}: {train_root} has {found}; choose the folder that was trained on"
             )
         test_root = train_root.parent / "test"
-        has_test = train_root.name == "train" and train_root != self._root() and test_root.is_dir()
+        has_test = train_root.name == "train" and train_root != self.folder and test_root.is_dir()
         return self._read_pool(train_root), self._read_pool(test_root) if has_test else None
 
-    def _root(self) -> Path:
+    @property
+    def folder(self) -> Path:
         return Path(self.root).expanduser()
 
     def _train_root(self) -> Path:
         """Raises UserError with the nearest folder."""
-        root = self._root()
+        root = self.folder
         if not root.is_dir():
             raise UserError(f"dataset.root={self.root}: is no folder{_nearest(root)}; expected a folder for each class")
         return root / "train" if (root / "train").is_dir() else root

@@ -1,7 +1,5 @@
 """One figure, one file, whole or not at all."""
 
-import os
-import threading
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dlhw.files import write_atomic
 from dlhw.plot import style
 
 
@@ -23,11 +22,5 @@ def write_png(figure: Figure, path: Path) -> Path:
     pixels = np.ascontiguousarray(coloured[..., :3])  # all of ours stand on white
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=4)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        unfinished.write_bytes(buffer.getvalue())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomic(path, lambda file: file.write(buffer.getvalue()))
     return path

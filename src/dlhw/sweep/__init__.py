@@ -1,0 +1,1 @@
+"""Many runs: what identifies a run, run lists, launching, and studies."""

@@ -1,0 +1,106 @@
+"""Hydra's launchers: how many runs each trains at once, and a way to wait that outlasts the loss of one."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from omegaconf import DictConfig, OmegaConf
+
+from dlhw.errors import UserError, first_line
+from dlhw.files import write_json
+from dlhw.sweep.launch import status_of
+
+LOOK = 0.2  # seconds between two looks at the jobs of this machine
+
+
+def kind(config: DictConfig) -> str:
+    """joblib, submitit_local, submitit_slurm; else the launcher's class."""
+    target = str(config.hydra.launcher._target_)
+    if target.startswith("hydra_plugins.hydra_submitit_launcher."):
+        return "submitit_slurm" if target.endswith(".SlurmLauncher") else "submitit_local"
+    return "joblib" if target.endswith(".JoblibLauncher") else target
+
+
+def is_submitit(config: DictConfig) -> bool:
+    return kind(config).startswith("submitit_")
+
+
+def check_launcher(config: DictConfig) -> None:
+    """Raises UserError where the launcher cannot work on this machine."""
+    if kind(config) == "submitit_slurm" and shutil.which("srun") is None:
+        raise UserError("hydra/launcher=submitit_slurm: there is no Slurm here (no srun on the PATH); type this on a "
+                        "login node of the cluster, or take hydra/launcher=submitit_local")  # fmt: skip
+
+
+def submitted_at_once(config: DictConfig) -> int:
+    """The runs that submitit trains at the same time: as many as Slurm is told, or as this machine has cores for."""
+    launcher = config.hydra.launcher
+    if kind(config) == "submitit_slurm":
+        return int(launcher.array_parallelism)
+    from dlhw.machine import cores
+
+    return max(1, cores() // (launcher.cpus_per_task or 1))
+
+
+def submit(
+    launcher: Any, overrides: Sequence[Sequence[str]], first: int, folders: Sequence[Path], at_once: int
+) -> None:
+    """Have submitit train runs, and wait for each, whatever becomes of the others.
+
+    The plugin's own `launch` leaves at the first run that is lost; here its status.json is told what it could not say
+    itself. launcher: the plugin's. first: the number of the first job. An interrupt cancels what is submitted.
+    """
+    state = Singleton.get_state()
+    calls = [(list(own), "hydra.sweep.dir", first + i, str(first + i), state) for i, own in enumerate(overrides)]
+    executor = executor_of(launcher)
+    jobs: list[Any] = []
+    try:
+        if launcher._EXECUTOR == "slurm":  # one array, of which Slurm trains array_parallelism at once
+            jobs += executor.map_array(launcher, *zip(*calls, strict=True))
+        for call in calls[len(jobs) :]:
+            while sum(not job.done() for job in jobs) >= at_once:
+                time.sleep(LOOK)
+            jobs.append(executor.submit(launcher, *call))
+        for job, folder in zip(jobs, folders, strict=True):
+            wait(job, folder)
+    except BaseException:
+        for job in jobs:
+            job.cancel(check=False)
+        raise
+
+
+def executor_of(launcher: Any) -> Any:
+    """submitit's executor by the keys of hydra.launcher, as the plugin has it: Slurm's own keys bear its name."""
+    import submitit
+    from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+
+    shared = set(OmegaConf.structured(BaseQueueConf))
+    params = {k if k in shared else f"{launcher._EXECUTOR}_{k}": value for k, value in launcher.params.items()}
+    folder = params.pop("submitit_folder")
+    at_start = {key: params.pop(key) for key in list(params) if key.endswith("_max_num_timeout")}
+    executor = submitit.AutoExecutor(folder, cluster=launcher._EXECUTOR, **at_start)
+    executor.update_parameters(**params)
+    return executor
+
+
+def wait(job: Any, folder: Path) -> None:
+    """Until a submitted run has ended. One whose process left no result is marked as interrupted."""
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    where = f"see {job.paths.stderr}"
+    try:
+        job.results()
+    except UncompletedJobError:
+        mark_lost(folder, f"job {job.job_id} ended without a result (time limit? memory?); {where}")
+    except FailedJobError as error:
+        told = [line for line in str(error).splitlines() if "Error: " in line]
+        mark_lost(folder, f"job {job.job_id} failed: {first_line(told[-1] if told else error)}; {where}")
+
+
+def mark_lost(folder: Path, error: str) -> None:
+    """Of a run whose process is gone without a word."""
+    if status_of(folder) in ("queued", "running", "interrupted"):
+        write_json(folder / "status.json", {"status": "interrupted", "error": error})
