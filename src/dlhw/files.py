@@ -27,8 +27,12 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         write(file)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    write_atomic(path, lambda file: file.write(content))
+
+
 def write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

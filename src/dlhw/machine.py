@@ -6,8 +6,10 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 
@@ -32,23 +34,23 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-@contextmanager
-def ending_with(parent: int) -> Iterator[None]:
-    """End this process, as SIGTERM would, when `parent` is gone: a worker must not outlive its sweep."""
-    over = threading.Event()
+def end_with(parent: int) -> None:
+    """From now on end this process when `parent` is gone: a worker must not outlive its sweep, nor take another run."""
+    if os.getppid() != parent:
+        os._exit(143)
+    watch(parent)
 
+
+@cache  # once in a process
+def watch(parent: int) -> None:
     def look() -> None:
-        while not over.wait(0.5):
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
+        while os.getppid() == parent:
+            time.sleep(0.25)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)  # for the run to say that it was interrupted; joblib's worker survives that
+        os._exit(143)
 
-    if os.getppid() == parent:
-        threading.Thread(target=look, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
+    threading.Thread(target=look, daemon=True).start()
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:

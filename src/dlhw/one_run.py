@@ -23,7 +23,7 @@ from dlhw.compose import settle, typed
 from dlhw.config import load_config
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
-from dlhw.machine import cores, cpu_settings, ending_with
+from dlhw.machine import cores, cpu_settings, end_with
 from dlhw.plot.run import plot_run
 from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow, quiet
@@ -134,16 +134,18 @@ def resume(folder: Path, overrides: Sequence[str]) -> Run:
 def planned_job(config: DictConfig) -> None:
     """One run of a planned sweep, by the config that lies in its folder, from its last checkpoint if it has one.
 
-    config: parent (the sweep's process), workers (runs that train at once), on_error. A failure is recorded in the
-    run's folder and goes no further.
+    config: parent (the sweep's process, where this one is its worker), workers (runs that train at once), on_error. A
+    failure is recorded in the run's folder and goes no further.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     stop = folder.parent / ".stop"
     if stop.exists():
         return
+    if config.parent is not None:
+        end_with(config.parent)
     record = Record(folder)
     try:
-        with quiet(), ending_with(config.parent), record.running(wait=60):
+        with quiet(), record.running(wait=60):
             own = load_config(folder)  # checked when it was planned
             checkpoints_there = (folder / "checkpoints" / "last.pt").is_file()
             experiment = prepare(own, checkpoints_there, share=max(1, cores() // config.workers))
@@ -214,7 +216,7 @@ def logged(experiment: Experiment, folder: Path) -> Iterator[Callable[[dict[str,
     if experiment.logger is None:
         yield lambda row: None
     else:
-        own = OmegaConf.masked_copy(experiment.config, [key for key in experiment.config if key != "hydra"])
+        own = OmegaConf.masked_copy(experiment.config, [str(key) for key in experiment.config if key != "hydra"])
         text = OmegaConf.to_yaml(own, resolve=True)
         with experiment.logger.writing(folder, experiment.trainer.epoch, text) as row:
             yield row

@@ -50,7 +50,9 @@ class DlhwSweeper(Sweeper):
         if launches == "joblib":
             config.hydra.launcher.n_jobs = workers
         side_by_side = 1 if launches == "submitit_slurm" else workers  # Slurm gives each run cores of its own
-        context = HydraContext(config_loader=PlannedRuns(side_by_side), callbacks=self.context.callbacks)
+        context = HydraContext(
+            config_loader=PlannedRuns(side_by_side, launches == "joblib"), callbacks=self.context.callbacks
+        )
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=self.task_function, config=config
         )
@@ -67,8 +69,9 @@ class PlannedRuns:
     Composing each job anew, as Hydra's launchers do, would cost 135 ms and read YAML files that may have changed.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.parent = os.getpid()
+    def __init__(self, workers: int, in_workers: bool) -> None:
+        """workers: runs that train at once. in_workers: in child processes of this one, which end with it."""
+        self.parent = os.getpid() if in_workers else None
         self.workers = workers
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:

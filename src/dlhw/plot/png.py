@@ -8,19 +8,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from dlhw.files import write_atomic
+from dlhw.files import write_bytes
 from dlhw.plot import style
 
 
-def write_png(figure: Figure, path: Path) -> Path:
-    """Draws in memory, writes beside `path`, then replaces it in one move; makes the folder if need be.
-
-    Not by savefig: that draws each figure twice."""
+def png(figure: Figure) -> bytes:
+    """Not by savefig: that draws each figure twice."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     coloured = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     pixels = np.ascontiguousarray(coloured[..., :3])  # all of ours stand on white
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=4)
-    write_atomic(path, lambda file: file.write(buffer.getvalue()))
+    return buffer.getvalue()
+
+
+def write_png(figure: Figure, path: Path) -> Path:
+    write_bytes(path, png(figure))
     return path

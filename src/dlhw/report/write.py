@@ -1,12 +1,11 @@
 """The report's files: all of them made in memory, then written, each whole or not at all."""
 
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dlhw.errors import UserError
+from dlhw.files import write_bytes
 from dlhw.report.contents import Report
 from dlhw.report.finding import is_run
 from dlhw.report.latex import summary_tex
@@ -45,7 +44,7 @@ def write(report: Report) -> Path:
     }
     try:
         for name, content in contents.items():
-            write_whole(report.folder / name, content)
+            write_bytes(report.folder / name, content)
         forget_old_pictures(report, contents)
     except OSError as error:
         raise UserError(f"the report cannot be written to {report.folder}: {error.strerror or error}") from error
@@ -54,14 +53,10 @@ def write(report: Report) -> Path:
 
 def drawn(report: Report) -> dict[str, bytes]:
     """The pictures as PNG, by file stem."""
+    from dlhw.plot.png import png
     from dlhw.report.pictures import draw_pictures
 
-    pictures = {}
-    for stem, figure in draw_pictures(report):
-        file = io.BytesIO()
-        figure.savefig(file, format="png")
-        pictures[stem] = file.getvalue()
-    return pictures
+    return {stem: png(figure) for stem, figure in draw_pictures(report)}
 
 
 def forget_old_pictures(report: Report, written: dict[str, bytes]) -> None:
@@ -70,16 +65,3 @@ def forget_old_pictures(report: Report, written: dict[str, bytes]) -> None:
         for path in (report.folder / "plots").glob("*.png"):
             if f"plots/{path.name}" not in written:
                 path.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -9,11 +9,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import optuna
+import yaml
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
@@ -21,11 +23,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlhw.check import unknown_key
 from dlhw.errors import RunFailed, UserError, first_line
+from dlhw.files import write_text
 from dlhw.monitor import Monitor
 from dlhw.prepare import prepare
 from dlhw.sweep.grammar import root
 from dlhw.sweep.identity import digest
-from dlhw.sweep.launchers import check_launcher, is_submitit, kind
+from dlhw.sweep.launchers import check_launcher, kind
 from dlhw.sweep.plan import Composer
 from dlhw.sweep.trials import Trials
 from dlhw.sweep.watch import Watch
@@ -60,7 +63,7 @@ def optimise(
         return
     most_failures = 0.0 if config.on_error == "stop" else settings["max_failure_rate"]
     settings = {**settings, "direction": wanted, "max_failure_rate": 1.0, "sampler": sampler(settings, config)}
-    search = OptunaSweeperImpl(**settings)
+    search: Any = OptunaSweeperImpl(**settings)
     search.setup(config=side_by_side(config, folder, search.n_jobs), hydra_context=context, task_function=task)
     head = {"kind": "sweep", "name": name, "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}
     trials = Trials(search.launcher, folder, monitor.metric, {**head, "keys": list(swept)}, composer, most_failures)
@@ -68,13 +71,13 @@ def optimise(
     with Watch([(f"trial {index}", folder / str(index)) for index in range(search.n_trials)], search.n_jobs):
         carry_out(search, trials, arguments)
     report(folder)
-    tell(trials, folder, monitor)
+    tell(trials, monitor)
 
 
 def silence_the_plugin() -> None:
     """hydra-optuna-sweeper 1.3 speaks optuna 2's language, and its log repeats what our display tells."""
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"optuna\.|hydra_plugins\.hydra_optuna_sweeper")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(logging.WARNING)
     logging.getLogger("hydra_plugins.hydra_optuna_sweeper").setLevel(logging.CRITICAL)
 
 
@@ -84,6 +87,9 @@ def check_keys(settings: dict[str, Any]) -> None:
     for key in settings:
         if key not in known:
             raise UserError(unknown_key(f"hydra.sweeper.{key}", known))
+    if settings["storage"] is not None and int(version("sqlalchemy").partition(".")[0]) >= 2:
+        raise UserError(f"hydra.sweeper.storage={settings['storage']}: the optuna of hydra-optuna-sweeper stores "
+                        f"nothing by SQLAlchemy {version('sqlalchemy')}: pip install 'sqlalchemy<2'")  # fmt: skip
 
 
 def searched(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -178,17 +184,24 @@ def unused(folder: Path) -> Path:
 
 
 def carry_out(search: Any, trials: Trials, arguments: Sequence[str]) -> None:
+    """Raises RunFailed where no trial finishes."""
     try:
         search.sweep(list(arguments))
-    except ValueError as error:  # optuna's, where there is no best trial
+    except ValueError:  # optuna's, where there is no best trial
         if trials.finished:
             raise
-        raise RunFailed(f"no trial finished: {trials.first_error}; see {trials.folder}") from error
+    except RuntimeError as error:  # the plugin's slip where the last trial of a grid fails
+        if "Study.stop" not in str(error):
+            raise
+    if not trials.finished:
+        raise RunFailed(f"no trial finished: {trials.first_error}; see {trials.folder}")
 
 
-def tell(trials: Trials, folder: Path, monitor: Monitor) -> None:
+def tell(trials: Trials, monitor: Monitor) -> None:
     """The end of the study; failed trials are no failure of it."""
-    best: Any = OmegaConf.load(folder / "optimization_results.yaml")
-    chosen = " ".join(f"{key}={value}" for key, value in best.best_params.items())
-    log.info("%d of %d trials finished: %s", trials.finished, trials.begun, folder)
-    log.info("best %s %.4g with %s", monitor.metric, best.best_value, chosen)
+    value, chosen = (max if monitor.mode == "max" else min)(trials.found, key=lambda found: found[0])
+    best = {"name": "optuna", "best_params": chosen, "best_value": value}  # as the plugin has it
+    write_text(trials.folder / "optimization_results.yaml", yaml.safe_dump(best, sort_keys=False))
+    log.info("%d of %d trials finished: %s", trials.finished, trials.begun, trials.folder)
+    words = " ".join(f"{key}={tried}" for key, tried in chosen.items())
+    log.info("best %s %.4g with %s", monitor.metric, value, words)

@@ -31,12 +31,16 @@ class Trials:
         self.launcher, self.folder, self.metric = launcher, folder, metric
         self.head, self.composer, self.most_failures = head, composer, most_failures
         self.runs: list[dict[str, Any]] = []
-        self.finished = 0
+        self.found: list[tuple[float, dict[str, Any]]] = []  # the value of each that finished, and what it tried
         self.first_error = ""
 
     @property
     def begun(self) -> int:
         return len(self.runs)
+
+    @property
+    def finished(self) -> int:
+        return len(self.found)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         folders = [self.folder / str(initial_job_idx + index) for index in range(len(job_overrides))]
@@ -45,6 +49,8 @@ class Trials:
         write_json(self.folder / "sweep.json", {**self.head, "runs": self.runs, "study": None})
         self.train(job_overrides, initial_job_idx, folders)
         values = [self.value(folder) for folder in folders]
+        own = zip(values, self.runs[-len(values) :], strict=True)
+        self.found += [(value, run["values"]) for value, run in own if value is not None]
         if values.count(None) > self.most_failures * len(values):
             raise RunFailed(f"{values.count(None)} of {len(values)} trials failed: {self.first_error}; the study ends "
                             f"there (on_error, hydra.sweeper.max_failure_rate); see {self.folder}")  # fmt: skip
@@ -73,5 +79,4 @@ class Trials:
             told = read_json(folder / "status.json")
             self.first_error = self.first_error or first_line(told.get("error") or told.get("status", "not run"))
             return None
-        self.finished += 1
         return float(read_json(folder / "results.json")[self.metric])
