@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-SHOWS_ONLY = ("plot", "report", "sweep")  # folders of ours that draw and launch, and compute no result
+SHOWS_ONLY = ("plot", "report", "sweep", "logger")  # folders of ours that draw and launch, and compute no result
 LIBRARIES = ("dlhw", "torch", "torchvision")
 
 

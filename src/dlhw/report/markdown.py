@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from dlhw.report.contents import Report
-from dlhw.report.tables import NONE, Table, best_line, one_line, settings_table, study_tables
+from dlhw.report.tables import NONE, Table, best_line, one_line, settings_table, study_tables, tally
 
 LEGEND = "n: finished runs. Figures: mean ± standard deviation over seeds."
 
@@ -19,6 +19,8 @@ def blocks(report: Report) -> Iterator[str]:
         yield escaped(report.question)
     if report.commands:
         yield "\n".join(["```sh", *map(one_line, report.commands), "```"])
+    if report.rows:
+        yield "\n".join(f"- {escaped(line)}" for line in tally(report))
     for table in study_tables(report):
         yield f"## {escaped(table.title)}\n\n{markdown(table)}"
     if report.claims:

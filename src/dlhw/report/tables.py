@@ -151,6 +151,22 @@ def best_line(report: Report) -> str:
     return f"Best by {report.chosen_by}: {report.best.label} ({figures})."
 
 
+def tally(report: Report) -> list[str]:
+    """How many of a study's figures agree, by metric, and how its claims fare."""
+    lines = []
+    for metric in dict.fromkeys(metric for row in report.rows for metric in row.reported):
+        verdicts = [row.verdicts[metric] for row in report.rows if metric in row.reported]
+        judged = [verdict for verdict in verdicts if verdict in ("agrees", "differs")]
+        rest = f" ({len(verdicts) - len(judged)} more not run or not judged)" if len(judged) < len(verdicts) else ""
+        if judged:
+            lines.append(f"{metric}: {judged.count('agrees')} of {len(judged)} figures agree with the source{rest}")
+    verdicts_of_claims = [claim.verdict for claim in report.claims]
+    if verdicts_of_claims:
+        counts = [f"{verdicts_of_claims.count(v)} {v}" for v in dict.fromkeys(verdicts_of_claims)]
+        lines.append(f"claims: {', '.join(counts)}")
+    return lines
+
+
 def aligned(table: Table, most: int = 60) -> str:
     """Text for a terminal; of more than `most` lines the first."""
     cells = [table.header, *table.lines[:most]]

@@ -11,6 +11,9 @@ from dlhw.report.run_files import is_finite
 from dlhw.report.settings import setting as make_setting
 
 
+DEFAULT_TOLERANCE = {"test/accuracy": 0.01, "val/accuracy": 0.01}
+
+
 def judge_rows(study: dict[str, Any], sweep: Sweep, settings: Sequence[Setting]) -> list[Row]:
     """The rows of the study's tables, of those in `only` where it names some. Raises UserError for a tolerance that
     is none."""
@@ -49,7 +52,7 @@ def listed_values(table: dict[str, Any]) -> list[dict[str, Any]]:
 
 def judge_row(study: dict[str, Any], table: str, told: dict[str, Any], setting: Setting | None) -> Row:
     reported = {metric: float(v) for metric, v in (told.get("reported") or {}).items() if is_finite(v)}
-    tolerances = {**(study.get("tolerance") or {}), **(told.get("tolerance") or {})}
+    tolerances = {**DEFAULT_TOLERANCE, **(study.get("tolerance") or {}), **(told.get("tolerance") or {})}
     verdicts = {
         metric: judge_figure(metric, figure, setting, None if study.get("limit") else tolerances.get(metric))
         for metric, figure in reported.items()

@@ -148,10 +148,17 @@ class Sweep:
             for job in plan.jobs
         ]
         runs += self.earlier({job.hash for job in plan.jobs})
+        study = plan.study and {**plan.study, "seeds": None, "only": self.tables_of(runs)}
         words = [word for word in sys.argv[1:] if word != "--multirun" or plan.kind == "sweep"]
         command = shlex.join([Path(sys.argv[0]).name, *words])
         head = {"kind": plan.kind, "name": plan.name, "command": command, "keys": plan.keys}
-        write_json(self.folder / "sweep.json", {**head, "runs": runs, "study": plan.study})
+        write_json(self.folder / "sweep.json", {**head, "runs": runs, "study": study})
+
+    def tables_of(self, runs: Sequence[dict[str, Any]]) -> list[str] | None:
+        """The tables of the study that some run stands in; None where these are all."""
+        assert self.plan.study is not None
+        found = {table for run in runs for table, _ in run["rows"]}
+        return None if found == set(self.plan.study["tables"]) else [t for t in self.plan.study["tables"] if t in found]
 
     def earlier(self, planned: set[str]) -> list[dict[str, Any]]:
         """Runs that an earlier sitting of a study trained and this one leaves out, while the study has their tables."""

@@ -1,8 +1,11 @@
 """Hydra's launchers: how many runs each trains at once, and a way to wait that outlasts the loss of one."""
 
+import os
 import shutil
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +71,18 @@ def submit(
             wait(job, folder)
     except BaseException:
         for job in jobs:
-            job.cancel(check=False)
+            if not job.done():
+                cancel(job, launcher._EXECUTOR)
         raise
+
+
+def cancel(job: Any, executor: str) -> None:
+    """Here by SIGTERM, which the job's parent hands down: submitit's own SIGINT is ignored below a shell's `&`."""
+    if executor == "slurm":
+        job.cancel(check=False)
+    else:
+        with suppress(ProcessLookupError):
+            os.kill(int(job.job_id), signal.SIGTERM)
 
 
 def executor_of(launcher: Any) -> Any:
