@@ -271,6 +271,20 @@ def test_a_net_that_did_not_learn_has_no_line_and_nothing_right() -> None:
     assert all("✗" in text.get_text() for text in ax.texts)
 
 
+@pytest.mark.parametrize(("first", "said"), [(3, "below 0.02: first at step 3"), (None, "below 0.02: never")])
+def test_the_loss_of_each_step_stands_beside_the_surface(first: int | None, said: str) -> None:
+    steps = {"step": np.arange(1.0, 5), "loss": np.array([1.0, 0.3, 0.01, 0.002])}
+    results = {"loss_below": {"loss": 0.02, "step": first}}
+    figure = PLOTS["decision_surface"](RunFolder("run", {}, steps, made_up.xor_surface(), results))
+    assert figure is not None
+    trace = figure.axes[1]
+    assert trace.get_yscale() == "log"
+    assert trace.get_title("left") == said
+    x, y = np.asarray(trace.lines[0].get_data(), float)
+    assert np.array_equal(x, steps["step"])
+    assert np.array_equal(y, steps["loss"])
+
+
 def test_classes_have_tints_and_wrong_points_a_ring() -> None:
     arrays = made_up.class_surface()
     (ax,) = figure_of("decision_surface", arrays).axes

@@ -6,19 +6,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from dlhw.plot import style
 from dlhw.plot.class_colours import PALETTE, class_colours
 from dlhw.plot.run_folder import Floats, RunFolder
 
+TRACE = 4.0  # inches of the loss beside the surface
 WRITTEN = 12  # the most points with their target and output beside them
 LOW_TO_HIGH = LinearSegmentedColormap.from_list("low to high", [style.BLUE, "#ffffff", style.ORANGE])
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 
 def draw_decision_surface(run: RunFolder) -> Figure | None:
-    """One output in colours from 0 (blue) to 1 (orange) with the line at a half; classes in a tint each."""
+    """One output in colours from 0 (blue) to 1 (orange) with the line at a half; classes in a tint each.
+
+    Beside it the loss of each step, with the first below `loss_below` where the run asked for that."""
     none = np.empty(0)
     x, y, values = (run.arrays.get(f"surface_{part}", none) for part in ("x", "y", "values"))
     if values.ndim != 2 or values.shape != (len(y), len(x)) or min(values.shape) < 2:
@@ -29,8 +33,12 @@ def draw_decision_surface(run: RunFolder) -> Figure | None:
     wide, high = extent[1] - extent[0], extent[3] - extent[2]
     shape = high / wide if 1 / 3 < high / wide < 3 else 1.0
     size = 5.0 / max(shape, 1.0)  # inches across
-    figure = style.new_figure(size + (0.9 if classes else 1.9), size * shape + 1.4, "Decision surface", run.name)
-    ax = figure.add_subplot()
+    traced = len(run.steps.get("loss", none)) > 1
+    width = size + (0.9 if classes else 1.9)
+    figure = style.new_figure(width + traced * TRACE, size * shape + 1.4, "Decision surface", run.name)
+    ax, *beside = figure.subplots(1, 1 + traced, width_ratios=[width, TRACE][: 1 + traced], squeeze=False)[0]
+    for trace in beside:
+        _draw_loss(trace, run)
     style.dress(ax, grid=None)
     style.label_axes(ax, "First input", "Second input")
     look: dict[str, Any] = {
@@ -46,6 +54,24 @@ def draw_decision_surface(run: RunFolder) -> Figure | None:
     if ax.get_legend_handles_labels()[0]:
         style.legend_below(figure, [ax])
     return figure
+
+
+def _draw_loss(ax: Axes, run: RunFolder) -> None:
+    steps, losses = run.steps["step"], run.steps["loss"]
+    style.dress(ax)
+    style.label_axes(ax, "Step (update of the weights)", "Training loss of the step")
+    ax.plot(steps, losses, color=style.BLUE, linewidth=1.2)
+    finite = losses[np.isfinite(losses)]
+    if len(finite) and 0 < 3 * finite.min() < finite.max():
+        ax.set_yscale("log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    below = run.results.get("loss_below") or {}
+    if isinstance(threshold := below.get("loss"), int | float):
+        ax.axhline(threshold, color=style.MUTED, linewidth=0.9, linestyle=":", marker="")
+        first = below.get("step")
+        style.caption(ax, f"below {threshold:g}: " + ("never" if first is None else f"first at step {first:,}"))
+        if first is not None:
+            ax.axvline(first, color=style.VERMILION, linewidth=0.9, linestyle="--", marker="")
 
 
 def _tints(values: NDArray[Any], classes: list[str]) -> Floats:
