@@ -86,7 +86,10 @@ Verdict = Literal["agrees", "differs", "not judged", "not run"]
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a study's table: what the source reports and what was measured."""
+    """One row of a study's table: what the source reports and what was measured.
+
+    by: the key whose values name the rows of the table, where there is one.
+    """
 
     table: str
     label: str
@@ -96,6 +99,7 @@ class Row:
     verdict: Verdict  # of the row
     note: str = ""
     curves: dict[str, list[float]] = field(default_factory=dict)  # the source's figures by epoch, from epoch 1
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,14 @@ MEASURED: dict[str, Any] = {"color": style.BLUE, "marker": "o"}
 
 
 def draw_table(report: Report, table: str) -> Figure | None:
-    """A panel a reported metric. None where the source reports no figure, or where nothing was measured."""
+    """A panel a reported metric.
+
+    None where the source reports no figure, where nothing was measured, and for a single row, which its line tells.
+    """
     rows = [row for row in report.rows if row.table == table]
     metrics = list(dict.fromkeys(metric for row in rows for metric in row.reported))[:MOST_METRICS]
     metrics = [metric for metric in metrics if any(_measured(row, metric) for row in rows)]
-    if not metrics:
+    if not metrics or len(rows) == 1:
         return None
     numeric = len(rows) > 1 and all(_number(row.label) is not None for row in rows)
     across = max(5.0 * len(metrics) + (0 if numeric else 1.4), 6.8)
@@ -109,7 +112,7 @@ def _key(rows: list[Row], report: Report) -> str:
             value is not None for value in values
         ):
             return key
-    return rows[0].table
+    return rows[0].by or rows[0].table
 
 
 def _same(label: str, value: Any) -> bool:

@@ -10,7 +10,6 @@ from dlhw.report.finding import Sweep
 from dlhw.report.run_files import is_finite
 from dlhw.report.settings import setting as make_setting
 
-
 DEFAULT_TOLERANCE = {"test/accuracy": 0.01, "val/accuracy": 0.01}
 
 
@@ -38,7 +37,7 @@ def defined_rows(study: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         if study.get("only") and table not in study["only"]:
             continue
         rows = told.get("rows") or listed_values(told)
-        found += [(str(table), {**row, "label": str(row["label"])}) for row in rows]
+        found += [(str(table), {**row, "label": str(row["label"]), "by": told.get("by")}) for row in rows]
     return found
 
 
@@ -60,7 +59,7 @@ def judge_row(study: dict[str, Any], table: str, told: dict[str, Any], setting: 
     curves = {m: [float(v) if is_finite(v) else math.nan for v in c] for m, c in (told.get("curves") or {}).items()}
     return Row(
         table, told["label"], setting, reported, verdicts, of_row(verdicts.values(), setting),
-        str(told.get("note") or ""), curves,
+        str(told.get("note") or ""), curves, str(told.get("by") or ""),
     )  # fmt: skip
 
 

@@ -36,8 +36,9 @@ class Watch:
     def __enter__(self) -> "Watch":
         self.start = time.monotonic()
         self.bar = tqdm(
-            total=len(self.runs), unit="run", disable=not sys.stderr.isatty(), dynamic_ncols=True, smoothing=0
-        )
+            total=len(self.runs), disable=not sys.stderr.isatty(), dynamic_ncols=True,
+            bar_format="{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]",
+        )  # fmt: skip
         self.thread.start()
         return self
 
@@ -88,7 +89,7 @@ class Watch:
         """Keep the best so far, on the metric that the run itself watched: never one of the test split."""
         metric, _, mode = str(results.get("monitor") or "").partition(" ")
         value = results.get(metric)
-        if not isinstance(value, int | float) or metric.startswith("test/"):
+        if not isinstance(value, int | float) or math.isnan(value) or metric.startswith("test/"):
             return
         sign = -1 if mode == "(min)" else 1
         if self.best is None or sign * value > sign * self.best[0]:
