@@ -27,7 +27,8 @@ from dlhw.errors import UserError, first_line
 
 INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 # Arguments that the run gives, so that YAML cannot.
-SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch")}
+SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "steps_per_epoch"),
+            "backend": ("model", "loss_fn", "optimizer")}  # fmt: skip
 
 
 def check(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> None:
@@ -44,6 +45,7 @@ def check(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> Non
             check_part(config[group], group, SUPPLIED.get(group, ()))
             if passed is not None and content is not None:
                 passed.add((group, content))
+    check_part(config.backend, "backend", SUPPLIED["backend"])
     if config.logger is not None:
         check_part(config.logger, "logger")
 

@@ -57,6 +57,8 @@ class Config:
     optimizer: Any = MISSING
     scheduler: Any = MISSING
 
+    backend: Any = field(default_factory=lambda: {"_target_": "dlhw.backend.torch_backend.torch_backend"})
+
     name: str = field(default=MISSING, metadata={"pattern": r"\w[\w.+-]*", "rule": NAME_RULE})
     seed: int = at_least(0, 0, at_most=2**32 - 1)
     epochs: int = at_least(1, 20)

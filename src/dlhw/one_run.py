@@ -202,7 +202,7 @@ def views(experiment: Experiment) -> dict[str, np.ndarray]:
     """The pictures of the net's inside, before and after training; nothing unless all plots are wanted."""
     if experiment.config.plots != "all":
         return {}
-    model, test = experiment.trainer.model, experiment.splits.test
+    model, test = experiment.model, experiment.splits.test
     arrays = {**experiment.before, **snapshot(model, first_inputs(experiment.splits.train), "after")}
     filtered = filter_outputs(model, first_inputs(test)[:1])
     if filtered is not None:

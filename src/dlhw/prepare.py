@@ -34,6 +34,7 @@ class Experiment:
 
     config: DictConfig
     task: Task
+    model: nn.Module  # as torch has it, on whose weights the trainer's works
     splits: Splits
     trainer: Trainer
     monitor: Monitor | None
@@ -81,6 +82,7 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
     channels_last = use_channels_last(config.channels_last, model, device)
     model = place(model, device, dtype, channels_last)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
+    trained_model, loss_fn, optimizer = build(config.backend, "backend", model, loss_fn, optimizer)
 
     with cpu_settings(threads):
         splits: Splits = dataset.load(device, dtype, channels_last)
@@ -95,7 +97,7 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
         splits.val is not None,
     )
     trainer = Trainer(
-        model,
+        trained_model,
         loss_fn,
         optimizer,
         schedule,
@@ -118,7 +120,7 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
     wanted = config.plots == "all" and not unseen
     before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     data = getattr(dataset, "folder", None)
-    return Experiment(config, task, splits, trainer, monitor, threads, layers, before, data, logger)
+    return Experiment(config, task, model, splits, trainer, monitor, threads, layers, before, data, logger)
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 import warnings
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,11 @@ def runs_of(command: str) -> int | None:
         return 0
     if "study=" in command:
         return None
-    return 2 if "optuna" in command else 4 if " -m " in command else 1
+    if "optuna" in command:
+        return 2
+    swept = [word.partition("=")[2] for word in shlex.split(command) if re.fullmatch(r"[\w.]+=[^\[]*,.*", word)]
+    seeds = re.search(r"seeds=(\d+)", command)
+    return prod(len(values.split(",")) for values in swept) * int(seeds[1] if seeds else 1)
 
 
 @pytest.mark.parametrize("command", commands())

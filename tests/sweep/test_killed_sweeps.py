@@ -88,26 +88,26 @@ def disturb(place: Path, kill: Callable[[int], None], reached: Callable[[float],
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, str]], float]:
+    """What an undisturbed sweep leaves, and the seconds that it takes."""
     place = tmp_path_factory.mktemp("undisturbed")
+    began = time.monotonic()
     undisturbed(place)
+    seconds = time.monotonic() - began
     rows = summary(place)
     assert [row["status"] for row in rows] == ["finished"] * RUNS
-    return rows
+    return rows, seconds
 
 
 @pytest.mark.parametrize("kill", KILLS)
-def test_after_the_first_finished_run(kill: Callable[[int], None], tmp_path: Path, expected: list[object]) -> None:
+def test_after_the_first_finished_run(kill: Callable[[int], None], tmp_path: Path, whole: tuple[object, float]) -> None:
     disturb(tmp_path, kill, lambda seconds: any(tmp_path.glob("outputs/sweeps/*/*/results.json")))
-    assert summary(tmp_path) == expected
+    assert summary(tmp_path) == whole[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repetition", range(20))
-def test_at_a_random_moment(repetition: int, tmp_path: Path, expected: list[object]) -> None:
-    began = time.monotonic()
-    undisturbed(tmp_path / "timed")
-    whole = time.monotonic() - began
-    moment = random.Random(repetition).uniform(0, whole)
+def test_at_a_random_moment(repetition: int, tmp_path: Path, whole: tuple[object, float]) -> None:
+    moment = random.Random(repetition).uniform(0, whole[1])
     disturb(tmp_path, KILLS[repetition % 3], lambda seconds: seconds > moment)
-    assert summary(tmp_path) == expected
+    assert summary(tmp_path) == whole[0]

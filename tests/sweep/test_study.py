@@ -29,7 +29,7 @@ SHIPPED = {
     "fashion_lenet5": (46, 44, 85),
     "lenet_relu": (1, 0, 0),
     "mlp_from_numpy_to_pytorch": (6, 2, 6),
-    "numpy_and_pytorch": (27, 0, 0),
+    "numpy_and_pytorch": (33, 1, 1),
     "rnn_from_scratch": (2, 0, 2),
     "simple_convnet": (18, 5, 5),
     "two_layer_cifar10": (12, 0, 2),

@@ -1,6 +1,5 @@
 """A plan carried out: what is done is skipped, what is missing is trained, and what fails is told at the end."""
 
-import json
 import logging
 import shlex
 import sys
@@ -18,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dlhw import fingerprint
 from dlhw.errors import UserError, first_line
-from dlhw.files import write_json, write_text
+from dlhw.files import read_json, write_json, write_text
 from dlhw.sweep.plan import Job, Plan
 from dlhw.sweep.watch import Watch, in_words
 
@@ -208,15 +207,6 @@ class Sweep:
 def status_of(folder: Path) -> str:
     status = str(read_json(folder / "status.json").get("status", "queued"))
     return status if status != "finished" or (folder / "results.json").is_file() else "interrupted"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Nothing where there is no such file, or one that a full disk cut short."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def is_stale(folder: Path) -> bool:

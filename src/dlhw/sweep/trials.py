@@ -9,11 +9,11 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from dlhw.errors import RunFailed, first_line
-from dlhw.files import write_json
+from dlhw.files import read_json, write_json
 from dlhw.progress import quiet
 from dlhw.sweep.grammar import values_of
 from dlhw.sweep.identity import digest
-from dlhw.sweep.launch import read_json, status_of
+from dlhw.sweep.launch import status_of
 from dlhw.sweep.launchers import mark_lost, submit
 from dlhw.sweep.plan import Composer
 

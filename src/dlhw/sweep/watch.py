@@ -1,7 +1,6 @@
 """The one display of a sweep: it follows the runs' own files, whatever launcher trains them, here or elsewhere."""
 
 import csv
-import json
 import logging
 import math
 import sys
@@ -13,6 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
+
+from dlhw.files import read_json
 
 log = logging.getLogger("dlhw_sweep")
 
@@ -60,7 +61,7 @@ class Watch:
         for name, folder in self.runs.items():
             if name in self.ended or changed(folder / "status.json") == self.before[name]:
                 continue
-            status = read(folder / "status.json").get("status")
+            status = read_json(folder / "status.json").get("status")
             running += status == "running"
             if status in ENDED:
                 self.ended[name] = str(status)
@@ -71,13 +72,13 @@ class Watch:
 
     def tell(self, name: str, folder: Path, status: str) -> None:
         """One run has ended."""
-        results = read(folder / "results.json") if status == "finished" else {}
+        results = read_json(folder / "results.json") if status == "finished" else {}
         self.compare(name, results)
         self.bar.update()
         if status == "finished":
             words = ", ".join([*figures(results), f"{results.get('seconds', math.nan):.1f} s of training"])
         else:
-            error = str(read(folder / "status.json").get("error", ""))
+            error = str(read_json(folder / "status.json").get("error", ""))
             words = f"{status}: {error.partition(chr(10))[0]}" if error else status
         line = f"[{len(self.ended)}/{len(self.runs)}] {name}: {words}{self.left()}"
         if self.bar.disable:
@@ -142,14 +143,6 @@ def changed(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def in_words(seconds: float) -> str:
