@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from dlhw.errors import UserError
 
@@ -95,11 +96,18 @@ def cpu_settings(threads: int) -> Iterator[None]:
     flushes = torch.set_flush_denormal(True)
     keep_freed_memory()
     try:
-        yield
+        with numpys_blas().limit(limits=threads, user_api="blas"):
+            yield
     finally:
         torch.set_num_threads(before)
         if flushes:
             torch.set_flush_denormal(False)
+
+
+@cache  # finding the libraries takes milliseconds
+def numpys_blas() -> ThreadpoolController:
+    """The libraries whose threads torch does not set: those of NumPy's matrix products."""
+    return ThreadpoolController().select(internal_api=["openblas", "blis"])
 
 
 def keep_freed_memory() -> None:

@@ -132,6 +132,8 @@ def rehearse(trainer: Trainer, config: DictConfig) -> None:
         with torch.random.fork_rng(devices=devices), trainer.autocast():
             inputs, targets = next(iter(trainer.train.batches(min(2, len(trainer.train)))))
             trainer.loss_fn(trainer.model(inputs), targets)
+    except UserError:
+        raise
     except Exception as error:
         parts = f"model ({config.model._target_}) and loss ({config.loss._target_})"
         raise UserError(f"{parts} fail on two samples: {first_line(error)}") from error

@@ -109,7 +109,7 @@ def test_vgg16_takes_the_convolutions_where_the_head_is_another(tmp_path):
     ours = VGG16(1, 28, 10, batchnorm=False, weights=str(tmp_path / "vgg16.pth"), freeze=True)
     assert torch.equal(ours.features[2].weight, theirs.features[2].weight)
     assert torch.equal(ours.features[0].weight, theirs.features[0].weight.sum(1, keepdim=True))
-    assert torch.equal(ours.classifier[3].weight, plain.classifier[3].weight)
+    assert torch.equal(ours.classifier[1].weight, plain.classifier[1].weight)
     assert {n.partition(".")[0] for n, p in ours.named_parameters() if p.requires_grad} == {"classifier"}
 
 

@@ -94,6 +94,5 @@ def padded(images: Tensor, multiple: int) -> tuple[Tensor, Callable[[Tensor], Te
     height, width = images.shape[-2:]
     rows, columns = -height % multiple, -width % multiple
     top, left = rows // 2, columns // 2
-    if rows or columns:
-        images = F.pad(images, (left, columns - left, top, rows - top), mode="replicate")
+    images = F.pad(images, (left, columns - left, top, rows - top), mode="replicate")
     return images, lambda outputs: outputs[..., top : top + height, left : left + width]

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -28,14 +29,18 @@ def identity(config: DictConfig) -> dict[str, Any]:
     with open_dict(config):
         config.pop("hydra", None)
     resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    defaults = OmegaConf.to_container(OmegaConf.structured(Config))
-    assert isinstance(defaults, dict)
     kept = {f.name for f in fields(Config)} - {*GROUPS, *NO_PART_OF_A_RESULT, *ABOUT_THE_SWEEP}
-    told = {key: resolved[key] for key in sorted(kept) if resolved[key] != defaults[key]}
+    told = {key: resolved[key] for key in sorted(kept) if resolved[key] != defaults()[key]}
     told["seed"] = resolved["seed"]
     parts = {group: resolved[group] for group in GROUPS}
     parts["dataset"] = {key: value for key, value in parts["dataset"].items() if key not in WORKERS}
     return {**told, **parts}
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    values: dict[str, Any] = OmegaConf.to_container(OmegaConf.structured(Config))  # type: ignore[assignment]
+    return values
 
 
 def digest(content: Any) -> str:
