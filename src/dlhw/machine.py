@@ -37,6 +37,8 @@ def choose_device(device: str) -> torch.device:
 
 def end_with(parent: int) -> None:
     """From now on end this process when `parent` is gone: a worker must not outlive its sweep, nor take another run."""
+    if os.getpid() == parent:  # joblib trains a single run in the sweep's own process
+        return
     if os.getppid() != parent:
         os._exit(143)
     watch(parent)

@@ -20,7 +20,7 @@ from torch import Tensor
 from dlhw import fingerprint
 from dlhw.checkpoint import Checkpoints, expected_bytes
 from dlhw.compose import settle, typed
-from dlhw.config import load_config
+from dlhw.config import GROUPS, load_config
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import cores, cpu_settings, end_with
@@ -267,7 +267,8 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
 
 def provenance(experiment: Experiment) -> dict[str, Any]:
     """By what a later sweep knows whether this result is still of today's code and data."""
-    targets = fingerprint.targets_in(OmegaConf.to_container(experiment.config))
+    parts = {group: OmegaConf.to_container(experiment.config[group]) for group in (*GROUPS, "backend")}
+    targets = sorted(set(fingerprint.targets_in(parts)))
     folder = experiment.data
     data = None if folder is None else {"folder": str(folder.resolve()), "files": fingerprint.of_files(folder)}
     return {"code": fingerprint.of_code(targets), "targets": targets, "data": data}

@@ -125,7 +125,7 @@ def test_outputs_that_cannot_be_written(sweep: list[str], door: Door, a_place_of
     """A plain file stands where the folder should; permissions would not stop root."""
     (a_place_of_its_own / "outputs").write_text("mine")
     line = door(*sweep, *TINY, "name=n").refusal()
-    assert line.startswith(f"cannot write to outputs/{'sweeps' if sweep else 'runs'}/n/")
+    assert line.startswith(f"cannot write to outputs/{'sweeps/n-' if sweep else 'runs/n/'}")
     assert written(a_place_of_its_own) == ["outputs"]
     assert (a_place_of_its_own / "outputs").read_text() == "mine"
 

@@ -205,6 +205,12 @@ def test_python_refuses_many_runs() -> None:
         dlhw.run("study=xor")
 
 
+def test_a_single_run_trains_in_the_sweeps_own_process(process: Door, a_place_of_its_own: Path) -> None:
+    outcome = process("-m", *TINY, "name=single")
+    assert outcome.code == 0, outcome
+    assert "1 of 1 runs finished" in outcome.out
+
+
 def test_as_a_process(process: Door, a_place_of_its_own: Path) -> None:
     """By the default launcher: exit code and lines as a shell sees them, a job's rows as a single run gives them."""
     outcome = process("-m", *TINY, "optimizer=sgd", "optimizer.lr=1e30,0.01", "name=two")

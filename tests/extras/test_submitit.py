@@ -44,11 +44,11 @@ def statuses(folder: Path) -> dict[str, dict[str, str]]:
 
 def test_a_lost_run_leaves_the_other_alone(door: Door, a_place_of_its_own: Path) -> None:
     """One run is killed; the other gets submitit's signal of a time limit, and goes on from its checkpoint."""
-    (a_place_of_its_own / "nets.py").write_text(NETS)
+    (a_place_of_its_own / "extra_nets.py").write_text(NETS)
     words = (
         *SWEEP,
         "hydra/launcher=submitit_local",
-        "model._target_=nets.Net",
+        "model._target_=extra_nets.Net",
         "optimizer=sgd",
         "epochs=2",
         "name=two",
