@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,9 @@ class Sweep:
 
     def stale(self) -> list[Job]:
         """Finished runs whose code or data have changed since."""
-        return [job for job in self.plan.jobs if self.status(job) == "finished" and is_stale(self.folder_of(job))]
+        of_files = cache(fingerprint.of_files)  # runs share their data, which may be many files
+        finished = [job for job in self.plan.jobs if self.status(job) == "finished"]
+        return [job for job in finished if is_stale(self.folder_of(job), of_files)]
 
     def run(self, launch: Callable[[list[Path]], None]) -> bool:
         """Train what is missing; whether every run of the plan is finished now. `launch` trains the runs of folders."""
@@ -209,10 +212,10 @@ def status_of(folder: Path) -> str:
     return status if status != "finished" or (folder / "results.json").is_file() else "interrupted"
 
 
-def is_stale(folder: Path) -> bool:
+def is_stale(folder: Path, of_files: Callable[[Path], str]) -> bool:
     """Whether a finished run's code or data are others today. Where it recorded none, nothing is known to differ."""
     results = read_json(folder / "results.json")
     targets, data = results.get("targets", []), results.get("data") or {}
     if "code" in results and results["code"] != fingerprint.of_code(targets):
         return True
-    return bool(data) and data["files"] != fingerprint.of_files(Path(data["folder"]))
+    return bool(data) and data["files"] != of_files(Path(data["folder"]))
