@@ -62,19 +62,31 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     with cpu_settings(experiment.threads), logged(experiment, record.folder) as logger:
         if not (monitor and monitor.out_of_patience):
             for row in follow(trainer.fit(config.epochs, config.log_every), trainer.epoch, config.epochs):
-                record.steps(trainer.steps)
-                if config.test_every_epoch:
-                    row |= trainer.evaluate(experiment.splits.test, "test")
-                better = monitor is not None and monitor.better(row)
-                record.row(row)
+                take(row, experiment, record, checkpoints)
                 logger(row)
-                checkpoints.keep(trainer, monitor, better)
                 if monitor is not None and monitor.out_of_patience:
                     log.info("no better %s in %d rows: stopping early", monitor.metric, monitor.waited)
                     break
-        trainer.model.load_state_dict(checkpoints.chosen(trainer))
-        figures, arrays = judge(experiment, "test")
-        arrays |= views(experiment)
+        return finish(experiment, record, checkpoints)
+
+
+def take(row: dict[str, float], experiment: Experiment, record: Record, checkpoints: Checkpoints) -> None:
+    """Put down a row of training, to which a test may be added, and keep the weights."""
+    trainer, monitor = experiment.trainer, experiment.monitor
+    record.steps(trainer.steps)
+    if experiment.config.test_every_epoch:
+        row |= trainer.evaluate(experiment.splits.test, "test")
+    better = monitor is not None and monitor.better(row)
+    record.row(row)
+    checkpoints.keep(trainer, monitor, better)
+
+
+def finish(experiment: Experiment, record: Record, checkpoints: Checkpoints) -> Run:
+    """Test the weights that were chosen, and leave results and pictures."""
+    config, trainer = experiment.config, experiment.trainer
+    trainer.model.load_state_dict(checkpoints.chosen(trainer))
+    figures, arrays = judge(experiment, "test")
+    arrays |= views(experiment)
     results = {**summary(experiment, record), **figures}
     record.arrays(arrays)
     record.results(results)

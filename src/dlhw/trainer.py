@@ -92,12 +92,15 @@ class Trainer:
         while self.epoch < epochs:
             start = time.perf_counter()
             train = self.train_epochs(min(every - self.epoch % every, epochs - self.epoch))
-            seconds = time.perf_counter() - start
-            self.seconds += seconds
-            val = {} if self.val is None else self.evaluate(self.val, "val")
-            row = {"epoch": self.epoch, "step": self.step, "lr": self.steps.lr[-1], **train, **val}
-            self.schedule.after_row(row)
-            yield {**row, "seconds": seconds, "samples_per_second": self.samples / seconds}
+            yield self.row(train, time.perf_counter() - start)
+
+    def row(self, train: dict[str, float], seconds: float) -> dict[str, float]:
+        """The row of training passes that took so long: validates, and tells the schedule."""
+        self.seconds += seconds
+        val = {} if self.val is None else self.evaluate(self.val, "val")
+        row = {"epoch": self.epoch, "step": self.step, "lr": self.steps.lr[-1], **train, **val}
+        self.schedule.after_row(row)
+        return {**row, "seconds": seconds, "samples_per_second": self.samples / seconds}
 
     def train_epochs(self, count: int) -> dict[str, float]:
         """`count` passes over the training split. The row is of the last pass: each batch as it was before its step.
@@ -121,7 +124,7 @@ class Trainer:
         self.samples = sum(sizes)
         self.steps.loss, state = fetch(losses, metrics)
         self.look_at_losses()
-        return row("train", self.steps.loss[last_pass:], sizes[last_pass:], metrics.figures(state))
+        return figures_of("train", self.steps.loss[last_pass:], sizes[last_pass:], metrics.figures(state))
 
     def train_step(self, group: list[tuple[Tensor, Tensor]], size: int, metrics: Metrics) -> Tensor:
         """One update from the batches of a group, `size` samples in all; returns their mean loss, detached."""
@@ -165,7 +168,7 @@ class Trainer:
             if keep is not None:
                 keep(outputs)
         batch_losses, state = fetch(losses, metrics)
-        return row(name, batch_losses, sizes, metrics.figures(state))
+        return figures_of(name, batch_losses, sizes, metrics.figures(state))
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -225,7 +228,7 @@ def fetch(losses: list[Tensor], metrics: Metrics) -> tuple[list[float], list[flo
     return values[: len(losses)], values[len(losses) :]
 
 
-def row(name: str, losses: list[float], sizes: list[int], figures: dict[str, float]) -> dict[str, float]:
+def figures_of(name: str, losses: list[float], sizes: list[int], figures: dict[str, float]) -> dict[str, float]:
     """A split's part of a row; the loss is the mean over samples."""
     loss = math.fsum(x * n for x, n in zip(losses, sizes, strict=True)) / sum(sizes)
     return {f"{name}/{key}": value for key, value in {"loss": loss, **figures}.items()}
