@@ -191,3 +191,16 @@ def test_a_part_of_a_study_keeps_what_earlier_sittings_ran(plan: Plan) -> None:
     for plan_now, expected in ((part, 4), (gone, 1)):
         sweep_of(plan_now).run(Launcher())
         assert len(json.loads((whole.folder / "sweep.json").read_text())["runs"]) == expected
+
+
+def test_a_run_that_two_tables_share_keeps_its_rows_when_one_of_them_runs_again(plan: Plan) -> None:
+    study = {"tables": {"rate": {}, "base": {}}}
+    with hydra_session():
+        composer = Composer(GlobalHydra.instance().config_loader(), [])
+        runs = [Planned([], {}, [("rate", "0.001")]), Planned([], {}, [("base", "base")])]
+        whole = make_plan("study", runs, composer, [], "mine", study)
+        part = make_plan("study", [Planned([], {}, [("rate", "0.001")])], composer, [], "mine", study)
+    for plan_now in (whole, part):
+        sweep_of(plan_now).run(Launcher())
+    (run,) = json.loads((whole.folder / "sweep.json").read_text())["runs"]
+    assert run["rows"] == [["rate", "0.001"], ["base", "base"]]

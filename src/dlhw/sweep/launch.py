@@ -138,18 +138,18 @@ class Sweep:
                 write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(job.planned.overrides))
                 write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(job.config))
         (self.folder / ".stop").unlink(missing_ok=True)
-        plan = self.plan
+        plan, earlier = self.plan, self.earlier()
         runs = [
             {
                 "folder": self.folder_of(job).name,
                 "hash": job.hash,
                 "overrides": job.planned.overrides,
                 "values": job.planned.values,
-                "rows": [list(row) for row in job.planned.rows],
+                "rows": united([list(row) for row in job.planned.rows], earlier.pop(job.hash, {}).get("rows", [])),
             }
             for job in plan.jobs
         ]
-        runs += self.earlier({job.hash for job in plan.jobs})
+        runs += earlier.values()
         study = plan.study and {**plan.study, "seeds": None, "only": self.tables_of(runs)}
         words = [word for word in sys.argv[1:] if word != "--multirun" or plan.kind == "sweep"]
         command = shlex.join([Path(sys.argv[0]).name, *words])
@@ -162,13 +162,13 @@ class Sweep:
         found = {table for run in runs for table, _ in run["rows"]}
         return None if found == set(self.plan.study["tables"]) else [t for t in self.plan.study["tables"] if t in found]
 
-    def earlier(self, planned: set[str]) -> list[dict[str, Any]]:
-        """Runs that an earlier sitting of a study trained and this one leaves out, while the study has their tables."""
+    def earlier(self) -> dict[str, dict[str, Any]]:
+        """By hash, the runs of a study's earlier sittings, which may have had other tables; those the study still has."""
         if self.plan.study is None:
-            return []
+            return {}
         tables = self.plan.study["tables"]
         before = read_json(self.folder / "sweep.json").get("runs", [])
-        return [r for r in before if r["hash"] not in planned and all(table in tables for table, _ in r["rows"])]
+        return {run["hash"]: run for run in before if all(table in tables for table, _ in run["rows"])}
 
     def train(self, todo: list[Job], launch: Callable[[list[Path]], None]) -> None:
         """Hand the runs to the launcher, again where a worker is killed, while the display follows their files."""
@@ -205,6 +205,10 @@ class Sweep:
                 f"{self.folder_of(job).name}: {first_line(told.get('error') or told.get('status', 'not run'))}"
             )
         return lines
+
+
+def united(rows: list[list[str]], others: list[list[str]]) -> list[list[str]]:
+    return rows + [row for row in others if row not in rows]
 
 
 def status_of(folder: Path) -> str:
