@@ -24,7 +24,6 @@ from dlhw.config import GROUPS, load_config
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import cores, cpu_settings, end_with
-from dlhw.plot.run import plot_run
 from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow, quiet
 from dlhw.record import Record
@@ -83,6 +82,8 @@ def take(row: dict[str, float], experiment: Experiment, record: Record, checkpoi
 
 def finish(experiment: Experiment, record: Record, checkpoints: Checkpoints) -> Run:
     """Test the weights that were chosen, and leave results and pictures."""
+    from dlhw.plot.run import plot_run  # matplotlib: 0.3 s that no step waits for
+
     config, trainer = experiment.config, experiment.trainer
     trainer.model.load_state_dict(checkpoints.chosen(trainer))
     figures, arrays = judge(experiment, "test")

@@ -15,6 +15,7 @@ from dlhw.build import build
 from dlhw.check import locate, signature_of
 from dlhw.dataset.batches import Split, Splits
 from dlhw.dataset.seeds import derive
+from dlhw.eager import without_compiler
 from dlhw.errors import UserError, first_line
 from dlhw.machine import choose_device, choose_dtype, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
@@ -65,6 +66,7 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
     trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again. share: the cores
     that the run may take, where others train beside it.
     """
+    without_compiler()
     logger = None if config.logger is None else build(config.logger, "logger")
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
@@ -76,7 +78,8 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
     torch.manual_seed(config.seed)
     model = build_model(config, trained)
     sample = torch.zeros(1, *dataset.input_shape)
-    layers = look_through(model, sample, task, config.model._target_)
+    with cpu_settings(1):  # torch's thread a core would take longer to start than one sample takes
+        layers = look_through(model, sample, task, config.model._target_)
     flops = sum(layer.flops for layer in layers)
     threads = choose_threads(config.threads, 3 * flops * config.batch_size, share)  # a backward pass costs two forwards
     channels_last = use_channels_last(config.channels_last, model, device)
@@ -115,10 +118,11 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
         limit_batches=config.limit_batches,
         loss_below=config.loss_below,
     )
-    rehearse(trainer, config)
     unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
     wanted = config.plots == "all" and not unseen
-    before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
+    with cpu_settings(threads):
+        rehearse(trainer, config)
+        before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     data = getattr(dataset, "folder", None)
     return Experiment(config, task, model, splits, trainer, monitor, threads, layers, before, data, logger)
 
