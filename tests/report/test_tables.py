@@ -176,3 +176,31 @@ def test_the_terminal(sweep):
     assert len(aligned(settings_table(report), most=2).splitlines()) == 4
     assert aligned(settings_table(report), most=2).endswith("… and 1 more")
     assert "paired t test over 2 seeds" in told(report)
+
+
+def test_runs_of_two_tasks_each_show_their_own_figure(tmp_path):
+    segmented = {
+        "test/miou": 0.69,
+        "test/loss": 0.06,
+        "train/miou": 0.71,
+        "train/loss": 0.05,
+        "monitor": "val/miou (max)",
+    }
+    restored = {
+        "test/psnr": 21.5,
+        "test/loss": 0.008,
+        "train/psnr": 21.3,
+        "train/loss": 0.009,
+        "monitor": "val/psnr (max)",
+    }
+    runs = [
+        {"values": {"model": name}, "figures": figures, "rows": [[table, name]]}
+        for table, name, figures in (("segmentation", "a", segmented), ("segmentation", "b", segmented),
+                                     ("restoration", "c", restored))
+    ]  # fmt: skip
+    tables = {"segmentation": {"rows": [{"label": "a"}, {"label": "b"}]}, "restoration": {"rows": [{"label": "c"}]}}
+    study = {"name": "both", "title": "Both", "question": "?", "tables": tables}
+    text = summary_md(read_report([write_sweep(tmp_path / "s", ["model"], runs, kind="study", study=study)]))
+    assert "| a | test/miou | – | 0.6900 | – | not judged |" in text
+    assert "| c | test/psnr | – | 21.50 | – | not judged |" in text
+    assert "| model | n | test/miou | test/psnr | test/loss | train/miou | train/psnr | train/loss |" in text

@@ -12,11 +12,19 @@ from dlhw.report.claims import judge_claims
 from dlhw.report.contents import Report, Run, Setting
 from dlhw.report.finding import Sweep, find
 from dlhw.report.run_files import mapping
-from dlhw.report.settings import run_settings, run_values, shown, sweep_settings, without_seed
+from dlhw.report.settings import (
+    essence,
+    has_figure,
+    monitors,
+    run_settings,
+    run_values,
+    shown,
+    sweep_settings,
+    without_seed,
+)
 from dlhw.report.stats import MOST_COMPARED, compare_best
 from dlhw.report.verdicts import judge_rows, study_notes
 
-ESSENCES = ("accuracy", "miou", "psnr", "mse")
 MOST_COMMANDS = 20
 
 
@@ -104,24 +112,6 @@ def own_place(runs: Sequence[Run]) -> Path:
     hashed = hashlib.sha256("\n".join(sorted(str(run.folder) for run in runs)).encode()).hexdigest()[:8]
     label = re.sub(r"[^\w.,=+-]+", "-", runs[0].label, flags=re.ASCII)[:60].strip("-,.") or "runs"
     return Path.cwd() / "outputs" / "reports" / f"{label}-{hashed}"
-
-
-def monitors(runs: Iterable[Run]) -> list[tuple[str, str]]:
-    """Metric and mode that finished runs chose their epoch by, the most common first."""
-    told = (str(run.results.get("monitor") or "") for run in runs if run.status == "finished")
-    matched = (re.fullmatch(r"(\S+) \((min|max)\)", text) for text in told)
-    return [pair for pair, _ in Counter((m[1], m[2]) for m in matched if m).most_common()]
-
-
-def essence(runs: Sequence[Run]) -> str:
-    """The test figure that most says how good a run is."""
-    watched = [metric.rpartition("/")[2] for metric, _ in monitors(runs)]
-    names = [name for name in watched if name != "loss"] + [*ESSENCES, "loss"]
-    return next((f"test/{name}" for name in names if has_figure(runs, f"test/{name}")), "test/accuracy")
-
-
-def has_figure(runs: Iterable[Run], metric: str) -> bool:
-    return any(metric in run.figures for run in runs)
 
 
 def choose(runs: Sequence[Run], settings: Sequence[Setting]) -> tuple[str | None, Setting | None]:

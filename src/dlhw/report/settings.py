@@ -1,6 +1,8 @@
 """Runs grouped into settings, and the names of what they differ in."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ NO_PART_OF_A_RESULT = (
     "dry_run", "dataset.num_workers", "dataset.resident", "dataset.download",
 )  # fmt: skip
 TARGET = "._target_"
+
+ESSENCES = ("accuracy", "miou", "psnr", "mse")
 
 
 def sweep_settings(sweep: Sweep) -> list[Setting]:
@@ -118,3 +122,21 @@ def frozen(value: Any) -> str:
 def shown(value: Any) -> str:
     """As YAML has it, on one line."""
     return " ".join(value.split()) if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+
+def monitors(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """Metric and mode that finished runs chose their epoch by, the most common first."""
+    told = (str(run.results.get("monitor") or "") for run in runs if run.status == "finished")
+    matched = (re.fullmatch(r"(\S+) \((min|max)\)", text) for text in told)
+    return [pair for pair, _ in Counter((m[1], m[2]) for m in matched if m).most_common()]
+
+
+def essence(runs: Sequence[Run]) -> str:
+    """The test figure that most says how good a run is."""
+    watched = [metric.rpartition("/")[2] for metric, _ in monitors(runs)]
+    names = [name for name in watched if name != "loss"] + [*ESSENCES, "loss"]
+    return next((f"test/{name}" for name in names if has_figure(runs, f"test/{name}")), "test/accuracy")
+
+
+def has_figure(runs: Iterable[Run], metric: str) -> bool:
+    return any(metric in run.figures for run in runs)

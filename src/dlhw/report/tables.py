@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlhw.report.contents import Estimate, Report, Row, Run, Setting
-from dlhw.report.settings import shown
+from dlhw.report.settings import essence, shown
 
 SPLITS = ("test/", "val/", "train/")
 COUNTS = ("best_epoch", "epochs", "parameters", "first_below")
@@ -78,10 +78,18 @@ def shown_keys(report: Report) -> list[str]:
 
 
 def shown_metrics(report: Report) -> list[str]:
-    name = report.metric.rpartition("/")[2]
-    wanted = [report.metric, "test/loss", report.chosen_by, f"train/{name}", "train/loss", "first_below", "seconds"]
+    essences = [report.metric, *(own_metric(report, setting) for setting in report.settings)]
+    in_training = [f"train/{metric.rpartition('/')[2]}" for metric in dict.fromkeys(essences)]
+    wanted = [*essences, "test/loss", report.chosen_by, *in_training, "train/loss", "first_below", "seconds"]
     there = {metric for setting in report.settings for metric in setting.figures}
     return [metric for metric in dict.fromkeys(wanted) if metric is not None and metric in there]
+
+
+def own_metric(report: Report, setting: Setting | None) -> str:
+    """The report's, unless the setting's task has another."""
+    if setting is None or not setting.figures or report.metric in setting.figures:
+        return report.metric
+    return essence(setting.runs)
 
 
 def finished_of(setting: Setting) -> str:
@@ -103,7 +111,7 @@ def study_tables(report: Report) -> list[Table]:
 
 def row_lines(report: Report, row: Row) -> list[list[str]]:
     lines = []
-    for index, metric in enumerate(row.reported or [report.metric]):
+    for index, metric in enumerate(row.reported or [own_metric(report, row.setting)]):
         measured = row.setting.figures.get(metric) if row.setting else None
         reported = row.reported.get(metric)
         told = NONE if reported is None else f"{reported:g}"
