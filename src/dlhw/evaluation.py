@@ -56,7 +56,7 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
     dtype = choose_dtype(config.precision, device)
     state, _ = weights(folder, asked.checkpoint, results, device)
     model = build_model(config, trained=True)
-    channels_last = use_channels_last(config.channels_last, model, device)
+    channels_last = use_channels_last(config.channels_last, model, device, config.precision)
     model = place(model, device, dtype, channels_last).eval()
     model.load_state_dict(state["model"])
     preprocess = Preprocess.from_state_dict(state["inputs"], dtype, channels_last).to(device)
@@ -72,9 +72,10 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
 
 
 def run_config(folder: Path, asked: Any) -> tuple[DictConfig, dict[str, Any]]:
-    """The run's config, with the device and the threads it ran on, so that its figures come out exactly again."""
+    """The run's config, with the device, precision and threads it had, so that its figures come out exactly again."""
     config = saved_config(folder, "run")
     results = read_json(folder / "results.json")
+    config.precision = results.get("precision", config.precision)
     if asked.device != "auto":
         config.device = asked.device
     elif results.get("device", "cpu").startswith("cpu"):

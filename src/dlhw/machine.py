@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
 import torch
 from threadpoolctl import ThreadpoolController
@@ -63,6 +64,34 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise UserError("precision=bf16: this CUDA device has no bfloat16; use precision=fp32")
     return torch.float64 if precision == "fp64" else torch.float32
+
+
+BF16_FLOPS = 1e8  # of a sample's forward pass: VGG-16, ResNet-50 and U-Net are above it, the MNIST nets below
+
+
+def choose_precision(precision: str, device: torch.device, flops: float) -> str:
+    """auto: bf16 for large nets where the device multiplies bfloat16 itself, else fp32.
+
+    Measured on a CPU with amx_bf16, together with channels_last: VGG-16 1.9 times as fast as fp32, ResNet-50 2.1;
+    LeNet-5 gains nothing.
+    """
+    if precision != "auto":
+        return precision
+    return "bf16" if flops >= BF16_FLOPS and multiplies_bf16(device) else "fp32"
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool({"amx_bf16", "avx512_bf16"} & cpu_flags())
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """What Linux says that the CPU can do; empty elsewhere."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    return frozenset(next((line.split() for line in lines if line.startswith("flags")), []))
 
 
 def cores() -> int:

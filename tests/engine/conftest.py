@@ -22,4 +22,5 @@ def said() -> list[str]:
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
     logging.getLogger("dlhw").addHandler(handler)
+    logging.getLogger("dlhw").setLevel(logging.INFO)
     return lines

@@ -6,7 +6,16 @@ from small_runs import FC, run
 
 from dlhw import machine
 from dlhw.errors import RunFailed, UserError
-from dlhw.machine import FLOPS_PER_THREAD, choose_device, choose_dtype, choose_threads, cpu_settings
+from dlhw.eval_cli import parse
+from dlhw.evaluation import evaluate
+from dlhw.machine import (
+    FLOPS_PER_THREAD,
+    choose_device,
+    choose_dtype,
+    choose_precision,
+    choose_threads,
+    cpu_settings,
+)
 
 CPU = torch.device("cpu")
 
@@ -130,3 +139,34 @@ def test_a_run_on_a_device_that_is_not_there_writes_nothing(device, tmp_path):
     with pytest.raises(UserError, match=f"^device={device}: "):
         run(tmp_path / "run", *FC, f"device={device}")
     assert not (tmp_path / "run").exists()
+
+
+VGG16, RESNET50, CANVAS_UNET, LENET5 = 6.3e8, 2.6e9, 3.7e8, 8.3e5  # FLOPs of a sample, as results.json has them
+
+
+@pytest.mark.parametrize("flags", [{"amx_bf16"}, {"avx512_bf16", "avx2"}])
+def test_auto_is_bf16_for_large_nets_where_the_cpu_multiplies_it(flags, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
+    cpu = torch.device("cpu")
+    assert [choose_precision("auto", cpu, flops) for flops in (VGG16, RESNET50, CANVAS_UNET)] == ["bf16"] * 3
+    assert choose_precision("auto", cpu, LENET5) == "fp32"
+    assert choose_precision("fp32", cpu, VGG16) == "fp32"
+    assert choose_precision("auto", torch.device("mps"), VGG16) == "fp32"
+
+
+@pytest.mark.parametrize("flags", [set(), {"avx2", "avx512f"}])
+def test_auto_is_fp32_on_other_cpus(flags, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset(flags))
+    assert choose_precision("auto", torch.device("cpu"), RESNET50) == "fp32"
+    assert choose_precision("bf16", torch.device("cpu"), LENET5) == "bf16"
+
+
+def test_a_run_records_the_precision_that_auto_chose_and_is_evaluated_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cpu_flags", lambda: frozenset({"amx_bf16"}))
+    monkeypatch.setattr(machine, "BF16_FLOPS", 1e3)
+    done = run(tmp_path / "run", *FC, "epochs=1")
+    assert done.results["precision"] == "bf16"
+    monkeypatch.undo()
+    again = evaluate(parse([f"run={done.folder}", "device=cpu"]))
+    assert again["test/loss"] == done.results["test/loss"]
+    assert run(tmp_path / "fp32", *FC, "epochs=1").results["test/loss"] != done.results["test/loss"]
