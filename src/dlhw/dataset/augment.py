@@ -23,8 +23,12 @@ class Draws:
 
     def part(self, start: int, stop: int) -> "Draws":
         """The draws of images start to stop - 1."""
+        return self.at(slice(start, stop))
+
+    def at(self, places: slice | Tensor) -> "Draws":
+        """The draws of the images at these places."""
         parts = (self.top, self.left, self.flipped, self.angle)
-        return Draws(*(None if part is None else part[start:stop] for part in parts))
+        return Draws(*(None if part is None else part[places] for part in parts))
 
 
 @dataclass

@@ -18,6 +18,7 @@ from dlhw.dataset.images import ImageSet
 from dlhw.dataset.mnist import MNIST, FashionMNIST
 from dlhw.dataset.pool import Pool
 from dlhw.dataset.seeds import derive
+from dlhw.dataset.shard import WHOLE, Shard, epoch_of
 
 Source = Literal["digits", "mnist", "fashion_mnist", "cifar10", "image_folder"]
 SOURCES: dict[Source, type[ImageSet]] = {
@@ -54,35 +55,56 @@ class Noisy:
         return len(self.clean)
 
     def batches(
-        self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
+        self,
+        batch_size: int,
+        shuffle: torch.Generator | None = None,
+        augment: torch.Generator | None = None,
+        shard: Shard = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See Split.batches."""
-        order = None if shuffle is None else torch.randperm(len(self), generator=shuffle)
+        epoch = epoch_of(len(self), batch_size, shuffle, shard)
         seed = self.seed if augment is None else int(torch.randint(2**63 - 1, (), generator=augment))
-        generator = torch.Generator(self.clean.targets.device).manual_seed(seed)
-        noise: Tensor | None = None
-        for images in self.clean.changed_blocks(order, self.clean.block_size(batch_size), augment):
+        noise = Noise(torch.Generator(self.clean.targets.device).manual_seed(seed))
+        done = 0
+        for images in self.clean.changed_blocks(epoch, augment):
             targets = self.clean.preprocess(images)
-            noise = more_noise(noise, targets, generator)
-            here, noise = noise[: len(targets)].to(targets.dtype), noise[len(targets) :]
-            yield from cut(batch_size, targets.add(here, alpha=self.sigma), targets)
+            places = None if epoch.places is None else epoch.places[done : done + len(images)]
+            yield from cut(epoch.batch_size, targets.add(noise.at(places, targets), alpha=self.sigma), targets)
+            done += len(images)
 
     def raw(self, indices: Sequence[int]) -> NDArray[Any]:
         """See Split.raw: the clean images."""
         return self.clean.raw(indices)
 
 
-def more_noise(left: Tensor | None, images: Tensor, generator: torch.Generator) -> Tensor:
-    """What is left of the noise, and so much more that it is enough for these images; float32.
+class Noise:
+    """N(0, 1) for each place of a pass, from the first one on.
 
     Always drawn in pieces of one size: where blocks begin and end changes no image's noise.
     """
-    count, shape, device = len(images), images.shape[1:], images.device
-    piece = max(1, PIECE_VALUES // shape.numel())
-    pieces = [] if left is None else [left]
-    while sum(map(len, pieces)) < count:
-        pieces.append(torch.randn(piece, *shape, generator=generator, device=device))
-    return torch.cat(pieces)
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+        self.ahead: Tensor | None = None  # drawn and not yet gone by; float32
+        self.gone_by = 0
+
+    def at(self, places: Tensor | None, images: Tensor) -> Tensor:
+        """For each image, in its dtype; at places (ascending, beyond those of before), or None: the next in a row."""
+        stop = len(images) if places is None else int(places[-1]) + 1 - self.gone_by
+        ahead = self.drawn(stop, images.shape[1:])
+        here = ahead[:stop]
+        if places is not None:
+            here = here.index_select(0, (places - self.gone_by).to(here.device, non_blocking=True))
+        self.ahead, self.gone_by = ahead[stop:], self.gone_by + stop
+        return here.to(images.dtype)
+
+    def drawn(self, count: int, shape: torch.Size) -> Tensor:
+        """What is left, and so much more that it is enough for `count` images."""
+        piece = max(1, PIECE_VALUES // shape.numel())
+        pieces = [] if self.ahead is None else [self.ahead]
+        while sum(map(len, pieces)) < count:
+            pieces.append(torch.randn(piece, *shape, generator=self.generator, device=self.generator.device))
+        return torch.cat(pieces)
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dlhw.dataset.batches import BlockSplit, cut
 from dlhw.dataset.preprocess import Preprocess
+from dlhw.dataset.shard import WHOLE, Shard, epoch_of
 
 
 class Masked:
@@ -39,12 +40,16 @@ class Masked:
         return len(self.stored)
 
     def batches(
-        self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
+        self,
+        batch_size: int,
+        shuffle: torch.Generator | None = None,
+        augment: torch.Generator | None = None,
+        shard: Shard = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See Split.batches."""
-        order = None if shuffle is None else torch.randperm(len(self), generator=shuffle)
-        for block in self.stored.changed_blocks(order, self.stored.block_size(batch_size), augment):
-            yield from cut(batch_size, self.preprocess(block[:, :-1]), classes(block))
+        epoch = epoch_of(len(self), batch_size, shuffle, shard)
+        for block in self.stored.changed_blocks(epoch, augment):
+            yield from cut(epoch.batch_size, self.preprocess(block[:, :-1]), classes(block))
 
     def blocks(self, order: Tensor | None, block_size: int) -> Iterator[Tensor]:
         """See PixelSplit.blocks: the images alone."""

@@ -98,7 +98,7 @@ class Streamed(BlockSplit):
     def blocks(self, order: Tensor | None, block_size: int) -> Iterator[Tensor]:
         """See BlockSplit.blocks. Raises RuntimeError where one epoch is begun inside another."""
         positions = np.arange(len(self)) if order is None else order.numpy()
-        self._order.blocks = np.split(positions, range(block_size, len(self), block_size))
+        self._order.blocks = np.split(positions, range(block_size, len(positions), block_size))
         self._epoch += 1
         epoch = self._epoch
         with warnings.catch_warnings():

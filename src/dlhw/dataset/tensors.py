@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlhw.dataset.batches import BLOCK_BYTES, cut
+from dlhw.dataset.shard import WHOLE, Shard, epoch_of
 
 
 class Tensors:
@@ -23,27 +24,32 @@ class Tensors:
         return len(self.targets)
 
     def batches(
-        self, batch_size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
+        self,
+        batch_size: int,
+        shuffle: torch.Generator | None = None,
+        augment: torch.Generator | None = None,
+        shard: Shard = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See Split.batches; but a batch that holds everything is the tensors themselves, in order.
 
         Then nothing is drawn from `shuffle`: the order within a batch changes no gradient.
         """
-        if batch_size >= len(self):
-            return iter(self._whole)
-        return self._epoch(batch_size, shuffle)
+        if batch_size < len(self):
+            return self._epoch(batch_size, shuffle, shard)
+        return iter(self._whole) if shard.world_size == 1 else self._epoch(batch_size, None, shard)
 
-    def _epoch(self, batch_size: int, shuffle: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def _epoch(self, batch_size: int, shuffle: torch.Generator | None, shard: Shard) -> Iterator[tuple[Tensor, Tensor]]:
         """A block of whole batches at a time; in order they are views of the tensors."""
-        if shuffle is None:
+        epoch = epoch_of(len(self), batch_size, shuffle, shard)
+        if epoch.order is None:
             yield from cut(batch_size, self.inputs, self.targets)
             return
-        order = torch.randperm(len(self), generator=shuffle).to(self.inputs.device, non_blocking=True)
+        order = epoch.order.to(self.inputs.device, non_blocking=True)
         row_bytes = self.inputs[0].numel() * self.inputs.element_size()
-        block_size = batch_size * max(1, BLOCK_BYTES // (batch_size * row_bytes))
-        for start in range(0, len(self), block_size):
+        block_size = epoch.batch_size * max(1, BLOCK_BYTES // (epoch.batch_size * row_bytes))
+        for start in range(0, len(order), block_size):
             rows = order[start : start + block_size]
-            yield from cut(batch_size, self.inputs.index_select(0, rows), self.targets.index_select(0, rows))
+            yield from cut(epoch.batch_size, self.inputs.index_select(0, rows), self.targets.index_select(0, rows))
 
     def raw(self, indices: Sequence[int]) -> NDArray[Any]:
         """See Split.raw: the inputs, as they are."""
