@@ -21,10 +21,12 @@ def run(*overrides: str, config_dir: str | None = None) -> "Run":
     from dlhw.compose import composed
     from dlhw.config import hydra_session
     from dlhw.progress import log_to_console
+    from dlhw.torchrun import joined
 
     log_to_console()
-    with hydra_session(config_dir) as session:
-        config = composed([*session, *overrides], config_dir)
+    with joined() as ranks, hydra_session(config_dir) as session:
+        with ranks.agreed():
+            config = composed([*session, *overrides], config_dir)
         from dlhw import one_run  # which imports torch, so that a misspelt key is told before
 
-        return one_run.run(config)
+        return one_run.run(config, ranks)

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -11,10 +11,16 @@ import hydra
 from hydra._internal.utils import get_args_parser
 
 import dlhw
-from dlhw.config import conf_dir
+from dlhw.compose import help_template
+from dlhw.config import conf_dir, hydra_session
 from dlhw.errors import RunFailed, UserError, first_line
 from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
+from dlhw.torchrun import launched
+
+# Read by OpenMP when torch is loaded. By default a thread that waits for another spins on its core, which the other may
+# need: with all four cores busy elsewhere, a step of VGG-16 on 4 threads took 4 to 14 s, and so takes 0.4 to 0.9.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 MANY_RUNS = ("study=", "seeds=")  # each is a sweep by itself, with or without -m
 
@@ -30,8 +36,13 @@ def main() -> None:
     if any(override.startswith(MANY_RUNS) for override in args.overrides) and not (args.help or args.cfg or args.info):
         sys.argv.insert(1, "--multirun")
         multirun = True
-    if any(told_hydra) or asked_config or multirun or args.resolve:
-        in_one_line(hydra_main, args.config_dir)
+    elsewhere = any(told_hydra) or asked_config or multirun or args.resolve
+    if elsewhere and launched().rank:
+        return  # of torchrun's processes the first one tells
+    if args.help and not (any(told_hydra[1:]) or asked_config):
+        in_one_line(lambda: tell_help(args.overrides, args.config_dir), args.config_dir)
+    elif elsewhere:
+        in_one_line(hydra_main if launched().alone or not (args.multirun or multirun) else no_sweep, args.config_dir)
     else:
         in_one_line(lambda: dlhw.run(*args.overrides, config_dir=args.config_dir), args.config_dir)
 
@@ -42,6 +53,20 @@ def hydra_main() -> None:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)()
     except ValueError as error:  # raised while composing: a job's own errors come no further than sweep_job
         raise UserError(one_line(error)) from error
+
+
+def no_sweep() -> NoReturn:
+    raise UserError("torchrun has many processes train one run; a sweep (-m, study=, seeds=) starts its own: use dlhw")
+
+
+def tell_help(overrides: Sequence[str], config_dir: str | None) -> None:
+    """What Hydra prints for --help. It lists all groups first, in 1.3 s, though our template does not show them."""
+    with hydra_session(config_dir) as session:
+        template = help_template([*session, *overrides], config_dir)
+    if template.get_identifiers():  # a template of the user's own, filled in by Hydra
+        hydra_main()
+    else:
+        print(template.substitute())
 
 
 def job(config: Any) -> float | None:
@@ -82,7 +107,8 @@ def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> No
 
 
 def refuse(line: str, code: int) -> NoReturn:
-    print(f"dlhw: {line}", file=sys.stderr)
+    if launched().rank == 0:  # others have told the first one
+        print(f"dlhw: {line}", file=sys.stderr)
     sys.exit(code)
 
 

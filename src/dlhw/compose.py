@@ -1,6 +1,7 @@
 """A config from overrides, checked: what Hydra composes, or one line that says what is wrong with it."""
 
 from collections.abc import Sequence
+from string import Template
 
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
@@ -22,6 +23,14 @@ def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictCon
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
     return config
+
+
+def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Template:
+    """What --help prints, with the options of all groups; inside a `hydra_session`. Raises UserError."""
+    try:
+        return Template(compose("config", overrides=list(overrides), return_hydra_config=True).hydra.help.template)
+    except WHILE_COMPOSING as error:
+        raise UserError(one_line(error, config_dir)) from error
 
 
 def typed(config: DictConfig) -> list[str]:

@@ -67,6 +67,9 @@ class Config:
     precision: str = one_of("auto", "fp32", "bf16", "fp64")
     threads: Any = at_least(1, "auto", "auto", at_most=1024)  # far more, and torch crashes
     channels_last: Any = one_of("auto", True, False)
+    compile: bool = False
+    cuda_graph: Any = one_of("auto", True, False)
+    sync_batchnorm: bool = False
     data_dir: str = "data"
     monitor: Monitor = field(default_factory=Monitor)
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)

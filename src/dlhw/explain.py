@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dlhw.check import SUPPLIED, did_you_mean, locate, named, root_words, signature_of, unknown_key
 from dlhw.config import GROUPS, Config, conf_dir
 from dlhw.errors import UserError, first_line
+from dlhw.parameters import parameter_names
 
 USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 WHILE_COMPOSING = (*USERS_FAULT, ValueError)  # Hydra raises bare ones too, as for model=null
@@ -127,6 +128,10 @@ def about_an_override(message: str, config_dir: str | None) -> str | None:
 
 
 def target_keys(target: str) -> list[str]:
+    """What the target takes; it is imported (torch: 2 s) only where its source does not tell."""
+    read = parameter_names(target)
+    if read is not None:
+        return read
     try:
         return named(signature_of(locate(target, "")))
     except UserError:  # a target that cannot be imported is another line's fault

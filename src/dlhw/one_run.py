@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +18,16 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from dlhw import fingerprint
+from dlhw.capture import capture
 from dlhw.checkpoint import Checkpoints, expected_bytes
 from dlhw.compose import settle, typed
 from dlhw.config import GROUPS, load_config
+from dlhw.dataset.seeds import derive
+from dlhw.distributed import ALONE, Ranks
 from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.machine import cores, cpu_settings, end_with
+from dlhw.monitor import Monitor
 from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow, quiet
 from dlhw.record import Record
@@ -44,13 +48,16 @@ class Run:
     plots: list[Path]
 
 
-def run(config: DictConfig) -> Run:
+def run(config: DictConfig, ranks: Ranks = ALONE) -> Run:
     """Train what a composed config describes, inside the Hydra session that composed it; see `dlhw.run`."""
     if config.study is not None or config.seeds is not None:
         raise UserError("study and seeds make many runs, and this is the door of one; use the command: dlhw study=…")
     if config.resume is not None:
-        return resume(Path(config.resume), typed(config))
-    return in_new_folder(config, prepare(config))
+        return resume(Path(config.resume), typed(config), ranks)
+    with ranks.agreed():
+        experiment = prepare(config, ranks=ranks)
+    folder = Path(ranks.gather(config.hydra.run.dir)[0])
+    return accompany(experiment, folder) if ranks.rank else in_new_folder(config, experiment)
 
 
 def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | None = None) -> Run:
@@ -60,20 +67,51 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     announce(experiment, record)
     with cpu_settings(experiment.threads), logged(experiment, record.folder) as logger:
         if not (monitor and monitor.out_of_patience):
+            if trainer.ranks.alone:
+                capture(trainer, config.compile, config.cuda_graph is not False)
             for row in follow(trainer.fit(config.epochs, config.log_every), trainer.epoch, config.epochs):
                 take(row, experiment, record, checkpoints)
                 logger(row)
-                if monitor is not None and monitor.out_of_patience:
-                    log.info("no better %s in %d rows: stopping early", monitor.metric, monitor.waited)
+                if stops_early(monitor):
                     break
         return finish(experiment, record, checkpoints)
+
+
+def accompany(experiment: Experiment, folder: Path) -> Run:
+    """What every rank but the first does: the same steps, the same decisions, and nothing is written.
+
+    Its dropout draws from a stream of its own. Of what a resumed run goes on with, weights, optimizer, order,
+    augmentation and the first rank's dropout are exact; the others' dropout begins a new stream at that epoch.
+    """
+    config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
+    torch.manual_seed(derive(config.seed, 2, trainer.ranks.rank, trainer.epoch))
+    rows: list[dict[str, float]] = []
+    with cpu_settings(experiment.threads):
+        if not (monitor and monitor.out_of_patience):
+            for row in trainer.fit(config.epochs, config.log_every):
+                rows.append(row)
+                if config.test_every_epoch:
+                    row |= trainer.evaluate(experiment.splits.test, "test")
+                if monitor is not None:
+                    monitor.better(row)
+                if stops_early(monitor):
+                    break
+    trainer.part()
+    return Run(folder, rows, {}, [])
+
+
+def stops_early(monitor: Monitor | None) -> bool:
+    if monitor is None or not monitor.out_of_patience:
+        return False
+    log.info("no better %s in %d rows: stopping early", monitor.metric, monitor.waited)
+    return True
 
 
 def take(row: dict[str, float], experiment: Experiment, record: Record, checkpoints: Checkpoints) -> None:
     """Put down a row of training, to which a test may be added, and keep the weights."""
     trainer, monitor = experiment.trainer, experiment.monitor
     record.steps(trainer.steps)
-    if experiment.config.test_every_epoch:
+    if experiment.config.test_every_epoch and "test/loss" not in row:
         row |= trainer.evaluate(experiment.splits.test, "test")
     better = monitor is not None and monitor.better(row)
     record.row(row)
@@ -82,22 +120,29 @@ def take(row: dict[str, float], experiment: Experiment, record: Record, checkpoi
 
 def finish(experiment: Experiment, record: Record, checkpoints: Checkpoints) -> Run:
     """Test the weights that were chosen, and leave results and pictures."""
-    from dlhw.plot.run import plot_run  # matplotlib: 0.3 s that no step waits for
-
     config, trainer = experiment.config, experiment.trainer
+    trainer.part()
     trainer.model.load_state_dict(checkpoints.chosen(trainer))
     figures, arrays = judge(experiment, "test")
     arrays |= views(experiment)
     results = {**summary(experiment, record), **figures}
     record.arrays(arrays)
     record.results(results)
-    plots = plot_run(record.folder, config.plots)
+    plots = draw(record.folder, config.plots)
     told = ", ".join(f"{key} {results[key]:.4g}" for key in (f"test/{experiment.task.essence}", "test/loss"))
     log.info("%s, with the weights of epoch %d", told, results["best_epoch"] or trainer.epoch)
     if config.loss_below is not None:
         log.info("first step with a training loss below %g: %s", config.loss_below, trainer.first_below or "none")
     log.info("outputs: %s", display(record.folder))
     return Run(record.folder, record.rows, results, plots)
+
+
+def draw(folder: Path, which: Literal["all", "basic", "none"]) -> list[Path]:
+    if which == "none":
+        return []
+    from dlhw.plot.run import plot_run  # matplotlib: 0.2 s, that the first step does not wait for
+
+    return plot_run(folder, which)
 
 
 def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
@@ -109,7 +154,7 @@ def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
 
     def task(_: DictConfig) -> Run:
         record = Record(Path(HydraConfig.get().runtime.output_dir))
-        with record.running():
+        with record.running(), experiment.ranks.guard(record):
             return train(experiment, record)
 
     try:
@@ -123,25 +168,34 @@ def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
     return finished
 
 
-def resume(folder: Path, overrides: Sequence[str]) -> Run:
+def resume(folder: Path, overrides: Sequence[str], ranks: Ranks) -> Run:
     """Go on with a run where it stopped, in its own folder, by its own config; only `epochs` may be raised."""
-    reopened = reopen(folder, overrides)
+    with ranks.agreed():
+        reopened = reopen(folder, overrides)
+        if not reopened.finished:
+            experiment, checkpoints = restored(reopened.config, folder, ranks)
+    if ranks.rank:
+        return Run(folder, [], reopened.results, []) if reopened.finished else accompany(experiment, folder)
     record = Record(folder)
     if reopened.finished:
         record.rewind()
         log.info("%s is finished after %d epochs; to go on, raise epochs", folder, reopened.results["epochs"])
         return Run(folder, record.rows, reopened.results, sorted((folder / "plots").glob("*.png")))
-    experiment = prepare(reopened.config, trained=(folder / "checkpoints" / "last.pt").is_file())
-    trainer = experiment.trainer
-    checkpoints = new_checkpoints(experiment, folder)
-    with record.locked():  # the epoch to go on from is nobody else's to move
-        if checkpoints.exist():
-            checkpoints.restore(trainer, experiment.monitor)
-    with record.running():
-        record.rewind(trainer.epoch, trainer.step)
+    with record.running(), ranks.guard(record):
+        record.rewind(experiment.trainer.epoch, experiment.trainer.step)
         record.config(experiment.config)
-        log.info("going on after epoch %d", trainer.epoch)
+        log.info("going on after epoch %d", experiment.trainer.epoch)
         return train(experiment, record, checkpoints)
+
+
+def restored(config: DictConfig, folder: Path, ranks: Ranks) -> tuple[Experiment, Checkpoints]:
+    """An experiment as it was at the last epoch that was kept in the folder."""
+    experiment = prepare(config, trained=(folder / "checkpoints" / "last.pt").is_file(), ranks=ranks)
+    checkpoints = new_checkpoints(experiment, folder)
+    with nullcontext() if ranks.rank else Record(folder).locked():  # the epoch is nobody else's to move
+        if checkpoints.exist():
+            checkpoints.restore(experiment.trainer, experiment.monitor)
+    return experiment, checkpoints
 
 
 def planned_job(config: DictConfig) -> None:
@@ -159,19 +213,25 @@ def planned_job(config: DictConfig) -> None:
     record = Record(folder)
     try:
         with quiet(), record.running(wait=60):
-            own = load_config(folder)  # checked when it was planned
-            checkpoints_there = (folder / "checkpoints" / "last.pt").is_file()
-            experiment = prepare(own, checkpoints_there, share=max(1, cores() // config.workers))
-            experiment.config.threads = experiment.threads  # the same bits when another machine load finds it again
-            checkpoints = new_checkpoints(experiment, folder)
-            if checkpoints_there:
-                checkpoints.restore(experiment.trainer, experiment.monitor)
-            record.rewind(experiment.trainer.epoch, experiment.trainer.step)
-            record.config(experiment.config)
+            experiment, checkpoints = taken_up(record, share=max(1, cores() // config.workers))
             train(experiment, record, checkpoints)
     except Exception:  # its traceback is in status.json
         if config.on_error == "stop":
             stop.touch()
+
+
+def taken_up(record: Record, share: int) -> tuple[Experiment, Checkpoints]:
+    """A planned run, prepared by the config in its folder, where its last checkpoint left it if it has one."""
+    own = load_config(record.folder)  # checked when it was planned
+    checkpoints_there = (record.folder / "checkpoints" / "last.pt").is_file()
+    experiment = prepare(own, checkpoints_there, share=share)
+    experiment.config.threads = experiment.threads  # the same bits when another machine load finds it again
+    checkpoints = new_checkpoints(experiment, record.folder)
+    if checkpoints_there:
+        checkpoints.restore(experiment.trainer, experiment.monitor)
+    record.rewind(experiment.trainer.epoch, experiment.trainer.step)
+    record.config(experiment.config)
+    return experiment, checkpoints
 
 
 def optimised_job(config: DictConfig) -> float | None:
@@ -243,7 +303,8 @@ def announce(experiment: Experiment, record: Record) -> None:
     log.info("%s\n%s", config.name, as_table(experiment.layers))
     log.info("samples: %s", sizes)
     how = f"{experiment.threads} CPU thread(s), precision {experiment.precision}, seed {config.seed}"
-    log.info("%s, %s", trainer.device, how)
+    processes = "" if experiment.ranks.alone else f"{experiment.ranks.world_size} processes, each with "
+    log.info("%s, %s%s", trainer.device, processes, how)
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
     if needed > 1e9:
         log.info("checkpoints will take about %.1f GB in %s", needed / 1e9, display(record.folder))
@@ -271,6 +332,8 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "flops_per_sample": experiment.flops,
         "layers": [{**asdict(layer), "output_shape": list(layer.output_shape or ())} for layer in experiment.layers],
         "threads": experiment.threads,
+        "lanes": experiment.lanes,
+        "world_size": experiment.ranks.world_size,
         "precision": experiment.precision,
         "limit_batches": config.limit_batches,
         **provenance(experiment),

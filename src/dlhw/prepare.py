@@ -15,9 +15,10 @@ from dlhw.build import build
 from dlhw.check import locate, signature_of
 from dlhw.dataset.batches import Split, Splits
 from dlhw.dataset.seeds import derive
+from dlhw.distributed import ALONE, Ranks
 from dlhw.eager import without_compiler
 from dlhw.errors import UserError, first_line
-from dlhw.machine import choose_device, choose_dtype, choose_threads, cpu_settings
+from dlhw.machine import choose_device, choose_dtype, choose_precision, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
 from dlhw.scheduler.schedule import Schedule
 from dlhw.summary import LayerSummary, summarize
@@ -44,11 +45,9 @@ class Experiment:
     before: dict[str, np.ndarray]  # views of the model before training, for its pictures
     data: Path | None  # the folder of the data set's files, if it has any
     logger: Any  # what takes each row beside the record, if anything does; see logger/
-
-    @property
-    def precision(self) -> str:
-        """What `auto` stands for, where that is what was asked for."""
-        return "fp32" if self.config.precision == "auto" else str(self.config.precision)
+    precision: str  # fp32, bf16, fp64
+    ranks: Ranks
+    lanes: int = 1  # runs that train as one program, this one among them; see lanes/
 
     @property
     def parameters(self) -> int:
@@ -60,16 +59,19 @@ class Experiment:
         return sum(layer.flops for layer in self.layers)
 
 
-def prepare(config: DictConfig, trained: bool = False, share: int | None = None) -> Experiment:
+def prepare(config: DictConfig, trained: bool = False, share: int | None = None, ranks: Ranks = ALONE) -> Experiment:
     """Build and load all that the config describes. Raises UserError for whatever cannot be used.
 
     trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again. share: the cores
-    that the run may take, where others train beside it.
+    that the run may take, where others train beside it. ranks: those that train it together, of which this is one.
     """
     without_compiler()
     logger = None if config.logger is None else build(config.logger, "logger")
-    device = choose_device(config.device)
+    ranks.check(config)
+    device = choose_device(ranks.device(config.device))
     dtype = choose_dtype(config.precision, device)
+    if config.cuda_graph is True and device.type != "cuda":
+        raise UserError(f"cuda_graph=true: the device is {device}; set cuda_graph=auto")
 
     dataset = build(config.dataset, "dataset")
     config.dataset.classes = dataset.classes  # an image folder's classes are its folders
@@ -81,15 +83,20 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
     with cpu_settings(1):  # torch's thread a core would take longer to start than one sample takes
         layers = look_through(model, sample, task, config.model._target_)
     flops = sum(layer.flops for layer in layers)
-    threads = choose_threads(config.threads, 3 * flops * config.batch_size, share)  # a backward pass costs two forwards
-    channels_last = use_channels_last(config.channels_last, model, device)
-    model = place(model, device, dtype, channels_last)
+    flops_per_step = 3 * flops * config.batch_size // ranks.world_size  # a backward pass costs two forwards
+    threads = choose_threads(config.threads, flops_per_step, share or ranks.share())
+    precision = choose_precision(config.precision, device, flops)
+    channels_last = use_channels_last(config.channels_last, model, device, precision)
+    with cpu_settings(threads):
+        model = place(model, device, dtype, channels_last)
+    if config.sync_batchnorm:
+        model = ranks.with_sync_batchnorm(model, device)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
     trained_model, loss_fn, optimizer = build(config.backend, "backend", model, loss_fn, optimizer)
 
     with cpu_settings(threads):
         splits: Splits = dataset.load(device, dtype, channels_last)
-    check_last_batch(layers, len(splits.train), config)
+    check_last_batch(layers, len(splits.train), config, ranks)
     schedule = build_schedule(config, optimizer, splits, task)
     monitor = make_monitor(
         config.monitor.metric,
@@ -112,19 +119,22 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None)
         batch_size=config.batch_size,
         eval_batch_size=max(config.batch_size, EVAL_VALUES // sample.numel()),
         device=device,
-        bf16=config.precision == "bf16",
+        bf16=precision == "bf16",
         clip_grad_norm=config.clip_grad_norm,
         accumulate_steps=config.accumulate_steps,
         limit_batches=config.limit_batches,
         loss_below=config.loss_below,
+        ranks=ranks,
     )
     unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
-    wanted = config.plots == "all" and not unseen
+    wanted = config.plots == "all" and not unseen and ranks.rank == 0
     with cpu_settings(threads):
         rehearse(trainer, config)
         before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     data = getattr(dataset, "folder", None)
-    return Experiment(config, task, model, splits, trainer, monitor, threads, layers, before, data, logger)
+    return Experiment(
+        config, task, model, splits, trainer, monitor, threads, layers, before, data, logger, precision, ranks
+    )
 
 
 @torch.no_grad()
@@ -182,11 +192,13 @@ def place(model: nn.Module, device: torch.device, dtype: torch.dtype, channels_l
     return model.to(memory_format=torch.channels_last) if channels_last else model
 
 
-def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device) -> bool:
-    """auto: for convolutional nets on a CPU, where oneDNN trained LeNet-5 1.1 to 1.2 times as fast."""
+def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device, precision: str) -> bool:
+    """auto: for convolutional nets on a CPU, where oneDNN trained LeNet-5 1.1 to 1.2 times as fast, and in bf16."""
     if choice != "auto":
         return bool(choice)
-    return device.type == "cpu" and any(isinstance(module, nn.Conv2d) for module in model.modules())
+    return (device.type == "cpu" or precision == "bf16") and any(
+        isinstance(module, nn.Conv2d) for module in model.modules()
+    )
 
 
 def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Task) -> Schedule:
@@ -215,13 +227,16 @@ def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Tas
     return schedule
 
 
-def check_last_batch(layers: list[LayerSummary], train_size: int, config: DictConfig) -> None:
+def check_last_batch(layers: list[LayerSummary], train_size: int, config: DictConfig, ranks: Ranks = ALONE) -> None:
     """Batch norm cannot train on a single value a channel; find out now rather than at an epoch's last step."""
+    if not ranks.alone and config.sync_batchnorm:  # it has the values of all ranks
+        return
     norms = any(row.type.startswith("BatchNorm") and prod((row.output_shape or ())[2:]) == 1 for row in layers)
     batches = -(-train_size // config.batch_size)
-    last = min(batches, config.limit_batches or batches) == batches and train_size % config.batch_size == 1
-    if norms and (config.batch_size == 1 or last):
+    last = min(batches, config.limit_batches or batches) == batches and train_size % config.batch_size
+    if norms and (config.batch_size < 2 * ranks.world_size or 0 < last < 2 * ranks.world_size):
+        what, by = ("a last batch of one", "one") if ranks.alone else ("a process with one sample of a batch", "a few")
         raise UserError(
-            f"batch_size={config.batch_size} leaves a last batch of one of the {train_size} training samples, "
-            f"on which batch norm cannot train; change batch_size or dataset.train_size by one"
+            f"batch_size={config.batch_size} leaves {what} of the {train_size} training samples, "
+            f"on which batch norm cannot train; change batch_size or dataset.train_size by {by}"
         )

@@ -7,26 +7,32 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tqdm import tqdm
-
 log = logging.getLogger("dlhw")
 
 
 def follow(rows: Iterator[dict[str, float]], done: int, epochs: int) -> Iterator[dict[str, float]]:
     """Pass the rows on, showing each once the caller has dealt with it (and may have added to it)."""
+    from tqdm import tqdm  # 25 ms, that help and errors do not wait for
+
     terminal = sys.stderr.isatty() and bool(consoles())  # none in a sweep, which has one display for all its runs
     start = time.perf_counter()
     with tqdm(total=epochs, initial=done, unit="epoch", disable=not terminal, dynamic_ncols=True) as bar:
         for row in rows:
             yield row
             epoch = int(row["epoch"])
-            figures = [f"{name} {value:.4g}" for name, value in row.items() if "/" in name]
-            speed = f"{row['samples_per_second']:,.0f} samples/s"
-            left = (time.perf_counter() - start) / (epoch - done) * (epochs - epoch)
-            bar.set_postfix_str(", ".join([*figures, speed]), refresh=False)
+            bar.set_postfix_str(in_words(row), refresh=False)
             bar.update()
-            line = f"epoch {epoch}/{epochs}: {', '.join([*figures, speed])}, {left:.0f} s left"
-            log.log(logging.DEBUG if terminal else logging.INFO, line)
+            left = (time.perf_counter() - start) / (epoch - done) * (epochs - epoch)
+            tell(row, epochs, left, logging.DEBUG if terminal else logging.INFO)
+
+
+def tell(row: dict[str, float], epochs: int, seconds_left: float, level: int = logging.INFO) -> None:
+    log.log(level, f"epoch {int(row['epoch'])}/{epochs}: {in_words(row)}, {seconds_left:.0f} s left")
+
+
+def in_words(row: dict[str, float]) -> str:
+    figures = [f"{name} {value:.4g}" for name, value in row.items() if "/" in name]
+    return ", ".join([*figures, f"{row['samples_per_second']:,.0f} samples/s"])
 
 
 def log_to_console() -> None:

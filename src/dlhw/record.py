@@ -107,18 +107,29 @@ class Record:
     @contextmanager
     def running(self, wait: float = 0) -> Iterator[None]:
         """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it."""
-        with self.locked(wait), logging_to(self.folder / "dlhw.log"):
+        with self.locked(wait), self.logged(), self.told():
             self.status("running")
-            try:
-                yield
-                self.status("finished")
-            except Exception as error:
-                log.debug("failed", exc_info=True)
-                self.status("failed", error=str(error), traceback=traceback.format_exc())
-                raise
-            except BaseException:  # Ctrl-C, or SIGTERM as SystemExit
-                self.status("interrupted")
-                raise
+            yield
+            self.status("finished")
+
+    @contextmanager
+    def logged(self) -> Iterator[None]:
+        """Log to dlhw.log."""
+        with logging_to(self.folder / "dlhw.log"):
+            yield
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Say in status.json how the run broke off, if it breaks off within."""
+        try:
+            yield
+        except Exception as error:
+            log.debug("failed", exc_info=True)
+            self.status("failed", error=str(error), traceback=traceback.format_exc())
+            raise
+        except BaseException:  # Ctrl-C, or SIGTERM as SystemExit
+            self.status("interrupted")
+            raise
 
 
 @contextmanager

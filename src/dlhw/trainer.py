@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dlhw.distributed import ALONE, Batch, Ranks
 from dlhw.errors import RunFailed
 
 
@@ -41,6 +42,9 @@ class Metrics(Protocol):
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
     def state(self) -> Tensor: ...
     def figures(self, state: list[float]) -> dict[str, float]: ...
+
+
+Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs, targets to raw outputs, loss
 
 
 @dataclass
@@ -77,7 +81,11 @@ class Trainer:
     clip_grad_norm: float | None = None
     accumulate_steps: int = 1
     limit_batches: int | None = None
+    compiled_forward: Forward | None = None  # in place of `forward` for full batches of training; see capture/
+    graphed_step: Forward | None = None  # in place of a whole step on a full batch; see capture/
     loss_below: float | None = None  # report the first step whose loss is below it
+    ranks: Ranks = ALONE
+    replica: nn.Module | None = None  # the model as the ranks train it together
     epoch: int = 0  # epochs and steps done
     step: int = 0
     seconds: float = 0.0  # of all training passes
@@ -89,18 +97,25 @@ class Trainer:
 
         Raises RunFailed at a loss that is not finite. seconds and samples_per_second are those of the training passes.
         """
+        self.replica = self.ranks.parallel(self.model)
         while self.epoch < epochs:
             start = time.perf_counter()
             train = self.train_epochs(min(every - self.epoch % every, epochs - self.epoch))
             yield self.row(train, time.perf_counter() - start)
 
-    def row(self, train: dict[str, float], seconds: float) -> dict[str, float]:
-        """The row of training passes that took so long: validates, and tells the schedule."""
+    def row(self, train: dict[str, float], seconds: float, val: dict[str, float] | None = None) -> dict[str, float]:
+        """The row of training passes that took so long: validates, unless that is done, and tells the schedule."""
         self.seconds += seconds
-        val = {} if self.val is None else self.evaluate(self.val, "val")
+        if val is None:
+            val = {} if self.val is None else self.evaluate(self.val, "val")
         row = {"epoch": self.epoch, "step": self.step, "lr": self.steps.lr[-1], **train, **val}
         self.schedule.after_row(row)
         return {**row, "seconds": seconds, "samples_per_second": self.samples / seconds}
+
+    def part(self) -> None:
+        """Go on alone: training is over, and what is left is the first rank's."""
+        self.replica = None  # which holds on to the group
+        self.ranks = self.ranks.parted()
 
     def train_epochs(self, count: int) -> dict[str, float]:
         """`count` passes over the training split. The row is of the last pass: each batch as it was before its step.
@@ -113,44 +128,75 @@ class Trainer:
         self.steps = Steps(self.step + 1, [], [], [])
         for _ in range(count):
             metrics, last_pass = self.metrics(), len(losses)
-            batches = islice(self.train.batches(self.batch_size, self.shuffle, self.augment), self.limit_batches)
+            batches = self.batches(self.train, self.batch_size, self.shuffle, self.augment)
             for group in grouped(batches, self.accumulate_steps):
-                sizes.append(sum(len(targets) for _, targets in group))
+                sizes.append(sum(batch.size for batch in group))
                 losses.append(self.train_step(group, sizes[-1], metrics))
-            self.epoch += 1
-            self.steps.epoch += [self.epoch] * (len(losses) - last_pass)
-            self.schedule.after_epoch()
-        self.step += len(losses)
-        self.samples = sum(sizes)
-        self.steps.loss, state = fetch(losses, metrics)
-        self.look_at_losses()
-        return figures_of("train", self.steps.loss[last_pass:], sizes[last_pass:], metrics.figures(state))
+            self.end_pass(len(losses) - last_pass)
+        self.ranks.share_buffers(self.model)
+        self.steps.loss, state = fetch(losses, metrics, self.ranks)
+        return self.figures(sizes, last_pass, metrics.figures(state))
 
-    def train_step(self, group: list[tuple[Tensor, Tensor]], size: int, metrics: Metrics) -> Tensor:
+    def end_pass(self, steps: int) -> None:
+        """Count a pass of so many steps."""
+        self.epoch += 1
+        self.step += steps
+        self.steps.epoch += [self.epoch] * steps
+        self.schedule.after_epoch()
+
+    def figures(self, sizes: list[int], last_pass: int, figures: dict[str, float]) -> dict[str, float]:
+        """The training part of a row, from the losses in `steps`, of which the last pass begins at `last_pass`."""
+        self.samples = sum(sizes)
+        self.look_at_losses()
+        return figures_of("train", self.steps.loss[last_pass:], sizes[last_pass:], figures)
+
+    def train_step(self, group: list[Batch], size: int, metrics: Metrics) -> Tensor:
         """One update from the batches of a group, `size` samples in all; returns their mean loss, detached."""
-        loss = self.backward(group, size, metrics)
-        if self.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
         self.steps.lr.append(self.optimizer.param_groups[0]["lr"])
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        if self.graphed_step is not None and size == self.batch_size:
+            (batch,) = group
+            outputs, loss = self.graphed_step(batch.inputs, batch.targets)
+            metrics.update(outputs, batch.targets)
+        else:
+            loss = self.backward(group, size, metrics)
+            self.update()
         self.schedule.after_step()
         return loss
 
-    def backward(self, group: list[tuple[Tensor, Tensor]], size: int, metrics: Metrics) -> Tensor:
+    def update(self) -> None:
+        """Clip the gradients, step, and drop them."""
+        if self.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def backward(self, group: list[Batch], size: int, metrics: Metrics) -> Tensor:
         """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""
         total: Tensor | None = None
-        for inputs, targets in group:
-            with self.autocast():
-                outputs = self.model(inputs)
-                loss = self.loss_fn(outputs, targets)
-            if len(group) > 1:
-                loss = loss * (len(targets) / size)  # a short last batch weighs less
-            loss.backward()
-            metrics.update(outputs.detach(), targets)
+        for batch in group:
+            with self.ranks.apart(self.replica, batch is not group[-1]):
+                outputs, loss = self.forward_of(batch.targets)(batch.inputs, batch.targets)
+                weight = batch.weight * (batch.size / size)  # a short last batch weighs less
+                if weight != 1:
+                    loss = loss * weight
+                loss.backward()  # type: ignore[no-untyped-call]
+            if batch.weight:
+                metrics.update(outputs.detach(), batch.targets)
             total = loss.detach() if total is None else total + loss.detach()
         assert total is not None  # grouped() yields no empty group
         return total
+
+    def forward_of(self, targets: Tensor) -> Forward:
+        """What stands for `forward` in training: a compiled one fits full batches alone."""
+        full = len(targets) == self.batch_size
+        return self.compiled_forward if full and self.compiled_forward is not None else self.forward
+
+    def forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The model's raw outputs and their loss."""
+        together = self.replica is not None and self.model.training
+        with self.autocast():
+            outputs = (self.replica if together else self.model)(inputs)  # type: ignore[misc]
+            return outputs, self.loss_fn(outputs, targets)
 
     @torch.no_grad()
     def evaluate(self, split: Split, name: str, keep: Callable[[Tensor], None] | None = None) -> dict[str, float]:
@@ -159,16 +205,21 @@ class Trainer:
         metrics = self.metrics()
         losses: list[Tensor] = []
         sizes: list[int] = []
-        for inputs, targets in islice(split.batches(self.eval_batch_size), self.limit_batches):
-            with self.autocast():
-                outputs = self.model(inputs)
-                losses.append(self.loss_fn(outputs, targets))
-            sizes.append(len(targets))
-            metrics.update(outputs, targets)
+        for inputs, targets, size, weight in self.batches(split, self.eval_batch_size):
+            outputs, loss = self.forward(inputs, targets)
+            losses.append(loss if weight == 1 else loss * weight)
+            sizes.append(size)
+            if weight:
+                metrics.update(outputs, targets)
             if keep is not None:
                 keep(outputs)
-        batch_losses, state = fetch(losses, metrics)
+        batch_losses, state = fetch(losses, metrics, self.ranks)
         return figures_of(name, batch_losses, sizes, metrics.figures(state))
+
+    def batches(self, split: Split, batch_size: int, *generators: torch.Generator) -> Iterator[Batch]:
+        """This rank's part of each, as far as `limit_batches`."""
+        summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
+        return islice(self.ranks.batches(split, batch_size, *generators, summed=summed), self.limit_batches)
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -215,17 +266,18 @@ class Trainer:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
 
 
-def grouped(batches: Iterator[tuple[Tensor, Tensor]], size: int) -> Iterator[list[tuple[Tensor, Tensor]]]:
+def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """The batches of each step: `size` of them, fewer in the last."""
     while group := list(islice(batches, size)):
         yield group
 
 
-def fetch(losses: list[Tensor], metrics: Metrics) -> tuple[list[float], list[float]]:
-    """Bring the losses and the metrics' state to the host in one transfer."""
+def fetch(losses: list[Tensor], metrics: Metrics, ranks: Ranks) -> tuple[list[float], list[float]]:
+    """Bring the losses and the metrics' state, of all ranks, to the host in one transfer."""
     wide = torch.float32 if losses[0].device.type == "mps" else torch.float64  # Metal has no float64
-    values = torch.cat([torch.stack(losses).to(wide), metrics.state().to(wide)]).tolist()
-    return values[: len(losses)], values[len(losses) :]
+    values = torch.cat([torch.stack(losses).to(wide) / ranks.world_size, metrics.state().to(wide)])
+    fetched = ranks.sum(values).tolist()
+    return fetched[: len(losses)], fetched[len(losses) :]
 
 
 def figures_of(name: str, losses: list[float], sizes: list[int], figures: dict[str, float]) -> dict[str, float]:

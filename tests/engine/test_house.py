@@ -126,7 +126,10 @@ ENGINE = {  # what each may import of dlhw
     "dlhw.metrics": set(),
     "dlhw.machine": {"dlhw.errors"},
     "dlhw.monitor": {"dlhw.errors"},
-    "dlhw.trainer": {"dlhw.errors"},
+    "dlhw.lifeline": {"dlhw.errors"},
+    "dlhw.distributed": {"dlhw.errors", "dlhw.machine", "dlhw.dataset.shard"},
+    "dlhw.torchrun": {"dlhw.distributed", "dlhw.lifeline", "dlhw.machine", "dlhw.progress"},
+    "dlhw.trainer": {"dlhw.errors", "dlhw.distributed"},
     "dlhw.views": {"dlhw.summary"},
     "dlhw.summary": set(),
     **{module: {"dlhw.metrics", "dlhw.tasks"} for module in modules_in("dlhw.tasks")},
@@ -153,7 +156,7 @@ def test_only_a_run_asks_for_plots(module):
     assert {name for name in IMPORTS[module].on_loading if within(name, *ANNEX)} == set()
 
 
-DOOR = ("cli", "check", "config", "compose", "explain", "errors", "files", "fingerprint")
+DOOR = ("cli", "check", "config", "compose", "explain", "errors", "files", "fingerprint", "torchrun", "distributed")
 
 
 @pytest.mark.parametrize("module", [f"dlhw.{name}" for name in DOOR])

@@ -403,7 +403,7 @@ def test_on_cuda_nothing_waits_but_the_one_fetch():
     torch.cuda.synchronize()
     fetched = []
 
-    def fetch(losses, metrics):
+    def fetch(losses, metrics, ranks):
         metrics.state()
         torch.cuda.set_sync_debug_mode("default")
         fetched.append(len(losses))

@@ -77,9 +77,9 @@ def test_one_fetch_a_row(tmp_path, monkeypatch):
     fetched, waits, training = [], [], []
     fetch, train_epochs = trainer.fetch, Trainer.train_epochs
 
-    def counted_fetch(losses, metrics):
+    def counted_fetch(losses, *others):
         fetched.append(len(losses))
-        return fetch(losses, metrics)
+        return fetch(losses, *others)
 
     def watched(self, count):
         training.append(count)

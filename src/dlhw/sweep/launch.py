@@ -40,6 +40,7 @@ class Options:
     dry_run: bool
     workers: int
     expect: Callable[[Sequence[DictConfig]], "Expectation"] | None
+    lanes: bool = False  # runs train as one program; see lanes/
 
 
 class Sweep:
@@ -107,7 +108,8 @@ class Sweep:
         expectation = self.options.expect([job.config for job in todo])
         for job, seconds in zip(todo, expectation.seconds, strict=True):
             job.seconds = seconds
-        told = f"about {in_words(expectation.in_all(workers))} on {workers} worker{'s' * (workers > 1)}"
+        where = "if one after another" if self.options.lanes else f"on {workers} worker{'s' * (workers > 1)}"
+        told = f"about {in_words(expectation.in_all(workers))} {where}"
         return f"{told}, {expectation.memory / 1e9:.1f} GB each" if expectation.memory else told
 
     @contextmanager
@@ -163,7 +165,7 @@ class Sweep:
         return None if found == set(self.plan.study["tables"]) else [t for t in self.plan.study["tables"] if t in found]
 
     def earlier(self) -> dict[str, dict[str, Any]]:
-        """By hash, the runs of a study's earlier sittings, which may have had other tables; those the study still has."""
+        """By hash, what a study's earlier sittings ran, perhaps of other tables, as far as the study still has them."""
         if self.plan.study is None:
             return {}
         tables = self.plan.study["tables"]

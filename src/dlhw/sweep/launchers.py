@@ -20,11 +20,11 @@ LOOK = 0.2  # seconds between two looks at the jobs of this machine
 
 
 def kind(config: DictConfig) -> str:
-    """joblib, submitit_local, submitit_slurm; else the launcher's class."""
+    """joblib, vectorized, submitit_local, submitit_slurm; else the launcher's class."""
     target = str(config.hydra.launcher._target_)
     if target.startswith("hydra_plugins.hydra_submitit_launcher."):
         return "submitit_slurm" if target.endswith(".SlurmLauncher") else "submitit_local"
-    return "joblib" if target.endswith(".JoblibLauncher") else target
+    return {"JoblibLauncher": "joblib", "VectorizedLauncher": "vectorized"}.get(target.rpartition(".")[2], target)
 
 
 def is_submitit(config: DictConfig) -> bool:
@@ -32,7 +32,13 @@ def is_submitit(config: DictConfig) -> bool:
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Raises UserError where the launcher cannot work on this machine."""
+    """Raises UserError where the launcher cannot work on this machine, or for this sweep."""
+    if kind(config) == "vectorized":
+        if str(config.hydra.sweeper._target_).endswith(".DlhwOptuna"):
+            raise UserError("hydra/launcher=vectorized: trains runs that are planned, not the trials of optuna; "
+                            "take hydra/launcher=joblib")  # fmt: skip
+        if config.hydra.launcher.max_lanes is not None and config.hydra.launcher.max_lanes < 1:
+            raise UserError(f"hydra.launcher.max_lanes={config.hydra.launcher.max_lanes}: must be at least 1, or null")
     if kind(config) == "submitit_slurm" and shutil.which("srun") is None:
         raise UserError("hydra/launcher=submitit_slurm: there is no Slurm here (no srun on the PATH); type this on a "
                         "login node of the cluster, or take hydra/launcher=submitit_local")  # fmt: skip

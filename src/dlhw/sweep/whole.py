@@ -27,8 +27,9 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     spread_over_gpus(plan, config, workers)
     typed_folder = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
     folder = Path(config.hydra.sweep.dir) if typed_folder else plan.folder
+    lanes = kind(config) == "vectorized"
     expect = None if kind(config) == "submitit_slurm" else expected
-    sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, expect))
+    sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, expect, lanes))
 
     def launched(folders: list[Path]) -> None:
         with quiet(), warnings.catch_warnings():
