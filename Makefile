@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: run test lint types bench clean
+.PHONY: run test lint types bench bench-gpu bench-shown bench-lightning clean
 run: $(SET_UP)
 	$(BIN)/dlhw
 
@@ -19,8 +19,42 @@ lint: $(SET_UP)
 types: $(SET_UP)
 	$(BIN)/mypy
 
-bench: $(SET_UP)
-	$(BIN)/python benchmarks/training_loop.py
+# Every benchmark that applies, one at a time, then pictures and tables; `make bench-NAME` runs benchmarks/NAME.py alone.
+# On a GPU: `make bench-gpu`. Beside Lightning, which gets a virtual environment of its own: `make bench-lightning`.
+BENCHMARKS := startup training_loop evaluation large_nets scaling sweep lanes numpy_conv lightning_loop
+GPU_BENCHMARKS := training_loop evaluation large_nets sweep lanes lightning_loop
+LIGHTNING := .venv-lightning
+PYTHON_OF = $(firstword $(if $(filter lightning_loop,$1),$(wildcard $(LIGHTNING)/bin/python)) $(BIN)/python)
+SITE := -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+.NOTPARALLEL:
+
+bench: $(BENCHMARKS:%=bench-%) bench-shown
+bench-gpu: $(GPU_BENCHMARKS:%=bench-gpu-%) bench-shown
+
+# The pictures and the tables of docs/benchmarks.md, from the latest results.
+bench-shown: $(SET_UP)
+	$(BIN)/python benchmarks/plot.py
+	$(BIN)/python benchmarks/page.py
+
+bench-gpu-%: $(SET_UP)
+	$(call PYTHON_OF,$*) benchmarks/$*.py --device cuda
+
+bench-%: $(SET_UP)
+	$(call PYTHON_OF,$*) benchmarks/$*.py
+
+bench-startup: $(SET_UP)
+	$(BIN)/python benchmarks/startup.py --rounds 5 --output benchmarks/results/startup.md
+
+bench-lightning: $(LIGHTNING)/.set-up
+	$(LIGHTNING)/bin/python benchmarks/lightning_loop.py
+
+# It looks into .venv for what it has not itself: the same torch, and dlhw.
+$(LIGHTNING)/.set-up: $(SET_UP)
+	$(BIN)/python -m venv --without-pip $(LIGHTNING)
+	site=$$($(BIN)/python $(SITE)) && \
+	  echo "import site; site.addsitedir('$$site')" > $$($(LIGHTNING)/bin/python $(SITE))/project.pth
+	$(LIGHTNING)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[lightning]'
+	@touch $@
 
 $(SET_UP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "dlhw needs Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=…"; exit 2; }
@@ -29,4 +63,4 @@ $(SET_UP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-lightning build dist .pytest_cache .ruff_cache .mypy_cache

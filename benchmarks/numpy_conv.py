@@ -7,28 +7,22 @@ keep the columns for the backward pass, both give the gradients of input, weight
 matmul is the limit of both: the three matrix products alone. Where plain / matmul is below 2, no other way of making
 and spreading the columns can be twice as fast as plain.
 
-Machines are shared and noisy, so the three take turns in one process, and what is reported is the median over the
-rounds of the ratios within a round, with the quartiles. One thread.
+One thread; float32. A chunk is one forward and backward pass.
 
-    python benchmarks/numpy_conv.py [--rounds 21] [--batch 100] [--sizes lenet5_conv1 ...] [--output FILE.md]
+    python benchmarks/numpy_conv.py [--rounds 11] [--batch 100] [--sizes lenet5_conv1 ...]
 """
 
 import os
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))  # before NumPy is imported
 
-import argparse
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from measure import Chunk, Report, Rounds, Row, arguments, median, parsed, ratio, speeds
 
 from dlhw.numpy_nn import Array, Conv2d
 
-Seconds = dict[str, list[float]]  # of each variant, round by round
 SIZES = {  # in channels, out channels, kernel, padding, side of the map
     "lenet5_conv1": (1, 6, 5, 2, 28),
     "lenet5_conv2": (6, 16, 5, 0, 14),
@@ -96,10 +90,10 @@ class Variants:
         self.our_arrays = (x if first else ordered(x, (1, 2, 3, 0)), ordered(dy, (1, 2, 3, 0)))
         self.matrix, self.rows = weight.reshape(out, -1), dy.transpose(1, 2, 3, 0).reshape(out, -1).copy()
         self.check()
-        self.runs: dict[str, Callable[[], object]] = {
-            "plain": lambda: forward_backward(self.plain, *self.plain_arrays),
-            "numpy_nn": lambda: forward_backward(self.ours, *self.our_arrays),
-            "matmul": self.matmul,
+        self.chunks: dict[str, Chunk] = {
+            "plain": once(lambda: forward_backward(self.plain, *self.plain_arrays)),
+            "numpy_nn": once(lambda: forward_backward(self.ours, *self.our_arrays)),
+            "matmul": once(self.matmul),
         }
 
     def matmul(self) -> None:
@@ -124,64 +118,46 @@ def forward_backward(layer: Conv2d | PlainConv2d, x: Array, dy: Array) -> tuple[
     return layer.forward(x), layer.backward(dy)
 
 
-def measure(runs: dict[str, Callable[[], object]], rounds: int) -> Seconds:
-    """Seconds of each in each round; the order turns round by round, the first round warms up."""
-    took: Seconds = {name: [] for name in runs}
-    for index in range(rounds + 1):
-        for name in list(runs)[:: 1 if index % 2 else -1]:
-            start = time.perf_counter()
-            runs[name]()
-            if index:
-                took[name].append(time.perf_counter() - start)
-    return took
+def once(work: Callable[[], object]) -> Chunk:
+    def chunk() -> int:
+        work()
+        return 1
+
+    return chunk
 
 
-def together(layers: list[Seconds]) -> Seconds:
-    """The sum over several layers, round by round."""
-    return {name: [sum(times) for times in zip(*(took[name] for took in layers), strict=True)] for name in layers[0]}
+def together(layers: Sequence[Rounds]) -> Rounds:
+    """Several layers as one, round by round: their times add up."""
+    return {
+        name: [1 / sum(1 / speed for speed in one) for one in zip(*(layer[name] for layer in layers), strict=True)]
+        for name in layers[0]
+    }
 
 
-def row(name: str, took: Seconds) -> str:
-    times = " | ".join(f"{1000 * statistics.median(seconds):.2f}" for seconds in took.values())
-    ratios = " | ".join(ratio(took["plain"], took[below]) for below in ("numpy_nn", "matmul"))
-    return f"| {name} | {times} | {ratios} |"
-
-
-def ratio(above: list[float], below: list[float]) -> str:
-    low, middle, high = statistics.quantiles([a / b for a, b in zip(above, below, strict=True)], n=4)
-    return f"{middle:.2f} [{low:.2f}..{high:.2f}]"
+def row(name: str, measured: Rounds) -> Row:
+    times: Row = {f"{variant}, ms": 1000 / median(values) for variant, values in measured.items()}
+    return {
+        "layer": name,
+        **times,
+        "plain / numpy_nn": ratio(measured["numpy_nn"], measured["plain"]),  # of times: the inverse of speeds
+        "plain / matmul": ratio(measured["matmul"], measured["plain"]),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=21)
+    parser = arguments(__doc__, "numpy_conv", rounds=11, devices=["cpu"])
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--output", type=Path, help="write the table here too")
-    args = parser.parse_args()
-    lines = [
-        "| layer | plain, ms | numpy_nn, ms | matmul, ms | plain / numpy_nn | plain / matmul |",
-        "|---|---|---|---|---|---|",
-    ]
-    seconds: dict[str, Seconds] = {}
+    args = parsed(parser)
+    report = Report("NumPy's convolution", args)
     for name in args.sizes:
-        seconds[name] = measure(Variants(SIZES[name], args.batch).runs, args.rounds)
-        print(row(name, seconds[name]), flush=True)
-    lines += [row(name, took) for name, took in seconds.items()]
+        measured = speeds(Variants(SIZES[name], args.batch).chunks, args.rounds)
+        report.add(row(name, measured), measured)
     for net in ("lenet5", "vgg16"):
-        rows = [took for name, took in seconds.items() if name.startswith(net)]
-        if len(rows) > 1:
-            lines.append(row(f"these of {net}", together(rows)))
-    where = (
-        f"\n1 thread, {platform.machine()}, {os.cpu_count()} cores (load: {os.getloadavg()[0]:.1f}); Python "
-        f"{platform.python_version()}, NumPy {np.__version__}; batch {args.batch}, float32, {args.rounds} rounds: "
-        f"forward and backward, medians; of the ratios within a round median [quartiles].\n"
-    )
-    table = "\n".join([*lines, where])
-    print("\n" + table)
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text("# NumPy's convolution\n\n    python benchmarks/numpy_conv.py\n\n" + table)
+        layers = [measured for name, measured in report.rounds.items() if name.startswith(net)]
+        if len(layers) > 1:
+            report.add(row(f"these of {net}", together(layers)))
+    report.write()
 
 
 if __name__ == "__main__":

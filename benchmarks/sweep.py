@@ -1,75 +1,73 @@
 """A sweep of eight learning rates: `dlhw -m` against the homework script run eight times, one after another.
 
-Both train LeNet-5 on Fashion-MNIST for two epochs a learning rate; wall time of the whole, from the shell and back. The
-two take turns, and what is reported is the ratio of each round. `dlhw -m` also writes tables, plots and a page.
+Both train a net on images in Fashion-MNIST's form, with the same number of epochs, and test it; wall time of the whole,
+from the shell and back. Each round runs both. `dlhw -m` also validates nothing, and writes tables, plots and a page.
 
-    python benchmarks/sweep.py [--rounds 2] [--epochs 2] [--data data] [--output FILE.md]
+    python benchmarks/sweep.py [--rounds 1] [--epochs 2] [--images 12000] [--nets lenet5 fc] [--rates 0.001 …]
+
+Its ratio grows with the training: `--images 60000` is the real sets' size, of which a round takes ten minutes.
 """
 
-import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from experiments import FASHION, NETS, write_fashion
+from measure import Chunk, Report, arguments, median, parsed, ratio, speeds
 
-from dlhw.environment import device_name, git_commit
-from dlhw.machine import cores
-
+HERE = Path(__file__).parent
+DLHW = str(Path(sys.executable).with_name("dlhw"))
 RATES = (0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128)
-WANTED = 4.0  # on 4 cores; 2 on 2
+WANTED = {"lenet5": 4.0, "fc": None}  # on 4 cores; 2 on 2
 
 
-def seconds(*lines: list[str], standing: str) -> float:
-    """Wall time of commands, one after another."""
-    start = time.perf_counter()
-    for line in lines:
-        subprocess.run(line, cwd=standing, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+def commands(*lines: Sequence[str], work: float) -> Chunk:
+    """Commands, one after another, in an empty folder. Raises CalledProcessError where one fails."""
+
+    def chunk() -> float:
+        environment = {**os.environ, "PYTHONPATH": str(HERE)}  # where the data set's class is found
+        with tempfile.TemporaryDirectory() as folder:
+            for line in lines:
+                subprocess.run(line, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        return work
+
+    return chunk
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=2)
+    parser = arguments(__doc__, "sweep", rounds=1)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--data", type=Path, default=Path("data"), help="holds FashionMNIST/raw")
-    parser.add_argument("--output", type=Path, help="write the table here too")
-    args = parser.parse_args()
-    data, script = str(args.data.resolve()), str(Path(__file__).with_name("homework.py"))
-    bin_ = Path(sys.executable).parent
-    rates = ",".join(map(str, RATES))
-    shared = [f"epochs={args.epochs}", f"data_dir={data}"]
-    sweep = [str(bin_ / "dlhw"), "-m", "experiment=fashion/lenet5", *shared, f"optimizer.lr={rates}"]
-    homework = [[sys.executable, script, "--lr", str(lr), "--epochs", str(args.epochs), "--data", data] for lr in RATES]
-    rounds, load = [], os.getloadavg()[0]
-    for index in range(args.rounds):
-        with tempfile.TemporaryDirectory() as here:
-            variants = {"sweep": [sweep], "homework": homework}
-            order = list(variants) if index % 2 else list(variants)[::-1]
-            took = {name: seconds(*variants[name], standing=here) for name in order}
-            rounds.append((took["homework"], took["sweep"]))
-            print(f"homework {took['homework']:.0f} s, sweep {took['sweep']:.0f} s", flush=True)
-    ratios = [homework / sweep for homework, sweep in rounds]
-    table = "\n".join(
-        [
-            "| eight homework scripts, s | `dlhw -m`, s | ratio | wanted |",
-            "|---|---|---|---|",
-            *(f"| {h:.0f} | {s:.0f} | {h / s:.2f} | {WANTED} on 4 cores |" for h, s in rounds),
-            "",
-            f"{cores()} cores of {device_name(torch.device('cpu'))} (load before: {load:.1f}); Python "
-            f"{platform.python_version()}, torch {torch.__version__}; dlhw {git_commit()}; {args.epochs} epochs a run; "
-            f"median ratio {statistics.median(ratios):.2f}.\n",
-        ]
-    )
-    print("\n" + table)
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        args.output.write_text("# A sweep\n\n    python benchmarks/sweep.py\n\n" + table)
+    parser.add_argument("--images", type=int, default=12000, help="to train on")
+    parser.add_argument("--nets", nargs="+", choices=WANTED, default=list(WANTED))
+    parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
+    args = parsed(parser)
+    report = Report("A sweep", args)
+    with tempfile.TemporaryDirectory() as folder:
+        write_fashion(Path(folder), train=args.images, test=args.images // 6)
+        shared = [*FASHION, f"data_dir={folder}", f"epochs={args.epochs}", f"device={args.device}"]
+        rates = ",".join(map(str, args.rates))
+        script = [sys.executable, str(HERE / "homework.py"), "--epochs", str(args.epochs)]
+        script += ["--data", folder, "--device", args.device]
+        for net in args.nets:
+            sweep = [DLHW, "-m", *NETS[net], *shared, f"optimizer.lr={rates}"]
+            homework = [[*script, "--net", net, "--lr", str(rate)] for rate in args.rates]
+            n = len(args.rates)
+            variants = {"homework": commands(*homework, work=n), "sweep": commands(sweep, work=n)}
+            measured = speeds(variants, args.rounds, warm_up=0)
+            report.add(
+                {
+                    "net": net,
+                    "homework scripts, s": n / median(measured["homework"]),
+                    "dlhw -m, s": n / median(measured["sweep"]),
+                    "sweep / homework": ratio(measured["sweep"], measured["homework"]),
+                    "wanted on 4 cores": WANTED[net],
+                },
+                measured,
+            )
+    report.write()
 
 
 if __name__ == "__main__":

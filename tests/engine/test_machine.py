@@ -1,5 +1,9 @@
 """Device, precision, threads."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from small_runs import FC, run
@@ -170,3 +174,12 @@ def test_a_run_records_the_precision_that_auto_chose_and_is_evaluated_in_it(tmp_
     again = evaluate(parse([f"run={done.folder}", "device=cpu"]))
     assert again["test/loss"] == done.results["test/loss"]
     assert run(tmp_path / "fp32", *FC, "epochs=1").results["test/loss"] != done.results["test/loss"]
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7")])
+def test_waiting_threads_sleep_soon_unless_the_user_has_said_how(own, expected):
+    """Before torch is loaded, which is when OpenMP reads it."""
+    code = "import dlhw.cli, os, sys; print('torch' in sys.modules, os.environ['GOMP_SPINCOUNT'])"
+    inherited = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+    told = subprocess.run([sys.executable, "-c", code], env=inherited | own, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", expected]
