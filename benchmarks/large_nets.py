@@ -7,8 +7,8 @@ of mm: the share of the rate that torch.mm reaches in the same precision, with t
 (on CUDA fp32 means TF32 there, as torch's convolutions use it). The FLOPs are those of matrix products and convolutions
 that dlhw.summary counts, three times the forward pass.
 
-A CPU that has no bf16 emulates it, which takes many times as long: there its batches are a fifth as large. On a CPU the
-first round, in which memory is first touched, is one of those whose median is taken: use three at least.
+Where a CPU has no bf16, torch emulates it at a twentieth of the speed: those rows are left out. On a CPU the first
+round, in which memory is first touched, is one of those whose median is taken: use three at least.
 
     python benchmarks/large_nets.py [--rounds 5] [--nets vgg16 resnet50] [--batch N] [--threads N] [--device cuda]
 """
@@ -36,13 +36,14 @@ PRODUCTS = {"cpu": 1, "cuda": 20}  # of a chunk
 STEPS = {"cpu": 1, "cuda": 10}
 
 
-def emulated(dtype: torch.dtype, device: torch.device) -> bool:
-    return dtype is torch.bfloat16 and not multiplies_bf16(device)
+def measured_on(device: torch.device) -> dict[str, list[str]]:
+    """The variants that the device does not emulate."""
+    return {name: own for name, own in VARIANTS.items() if name.startswith("fp32") or multiplies_bf16(device)}
 
 
 def matrix_product(dtype: torch.dtype, device: torch.device) -> Chunk:
     """Work in FLOPs."""
-    side = 256 if emulated(dtype, device) else SIDE[device.type]
+    side = SIDE[device.type]
     left, right, product = (torch.rand(side, side, device=device).to(dtype) for _ in range(3))
 
     def multiply() -> None:
@@ -75,7 +76,7 @@ def rows(net: str, measured: Rounds, auto: Experiment) -> list[Row]:
     """auto: what dlhw chooses by itself."""
     flops, chosen = 3 * auto.flops, choice(auto)  # of one sample's step: a backward pass costs two forwards
     found: list[Row] = []
-    for name in VARIANTS:
+    for name in measured_on(auto.trainer.device):
         dtype = name.partition(",")[0]
         work = [flops * speed for speed in measured[name]]
         found.append(
@@ -102,11 +103,11 @@ def measure(net: str, batch: int, device: str, threads: str, rounds: int) -> tup
     auto = experiment(*run, *steps_of(batch, device))
     there, variants = auto.trainer.device, {}
     with cpu_settings(auto.threads):
-        for name, own in VARIANTS.items():
-            slow = emulated(DTYPES[name.partition(",")[0]], there)
-            steps = steps_of(max(2, batch // 5) if slow else batch, device)
+        for name, own in measured_on(there).items():
+            steps = steps_of(batch, device)
             variants[name] = engine(experiment(*run[:-1], f"threads={auto.threads}", *steps, *own).trainer)
-        products = {f"mm {name}": matrix_product(dtype, there) for name, dtype in DTYPES.items()}
+        dtypes = {name.partition(",")[0] for name in variants}
+        products = {f"mm {name}": matrix_product(DTYPES[name], there) for name in sorted(dtypes)}
         measured = speeds(variants | products, rounds, warm_up=int(device == "cuda"))
     return rows(net, measured, auto), measured
 

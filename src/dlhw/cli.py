@@ -18,9 +18,9 @@ from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
 from dlhw.torchrun import launched
 
-# Read by OpenMP when torch is loaded: how often a thread that waits for another looks again before it sleeps. Its default
-# of 300,000 keeps a core from the thread that is waited for: with four cores busy elsewhere, a step of VGG-16 on 4
-# threads took 3.0 s, and takes 0.3 to 0.8 so; on a quiet machine 0.32 s either way (asleep at once, 0.42).
+# Read by OpenMP when torch is loaded: how often a thread that waits for another looks again before it sleeps. The usual
+# 300,000 keep a core from the thread that is waited for: with four cores busy elsewhere, a step of VGG-16 on 4 threads
+# took 3.0 s, and takes 0.3 to 0.8 so; on a quiet machine 0.32 s either way (asleep at once, 0.42).
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 MANY_RUNS = ("study=", "seeds=")  # each is a sweep by itself, with or without -m
