@@ -2,6 +2,6 @@
 
 import os
 
-# Read when NumPy and torch are loaded. Without it each of four processes would run four threads, all in each others way.
+# Read when NumPy and torch are loaded. Without it each of four processes would run four threads, in each others way.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
