@@ -13,7 +13,7 @@ from hydra._internal.utils import get_args_parser
 import dlhw
 from dlhw.compose import help_template
 from dlhw.config import conf_dir, hydra_session
-from dlhw.errors import RunFailed, UserError, first_line
+from dlhw.errors import RunFailed, UserError, in_a_line
 from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
 from dlhw.torchrun import launched
@@ -40,10 +40,12 @@ def main() -> None:
     elsewhere = any(told_hydra) or asked_config or multirun or args.resolve
     if elsewhere and launched().rank:
         return  # of torchrun's processes the first one tells
-    if args.help and not (any(told_hydra[1:]) or asked_config):
+    if (args.multirun or multirun) and not launched().alone:
+        in_one_line(no_sweep)
+    elif args.help and not (any(told_hydra[1:]) or asked_config):
         in_one_line(lambda: tell_help(args.overrides, args.config_dir), args.config_dir)
     elif elsewhere:
-        in_one_line(hydra_main if launched().alone or not (args.multirun or multirun) else no_sweep, args.config_dir)
+        in_one_line(hydra_main, args.config_dir)
     else:
         in_one_line(lambda: dlhw.run(*args.overrides, config_dir=args.config_dir), args.config_dir)
 
@@ -72,7 +74,7 @@ def tell_help(overrides: Sequence[str], config_dir: str | None) -> None:
 
 def job(config: Any) -> float | None:
     """What Hydra's launchers call for each run of a sweep, in whatever process it trains."""
-    from dlhw.one_run import optimised_job, planned_job
+    from dlhw.jobs import optimised_job, planned_job
 
     if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":  # under which submitit's own handler stays
         signal.signal(signal.SIGTERM, terminate)
@@ -103,8 +105,7 @@ def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> No
             refuse(str(error), 2)
         if isinstance(error, RunFailed):
             refuse(str(error), 1)
-        kind = type(error).__name__
-        refuse(f"the run failed: {kind}: {first_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
+        refuse(f"the run failed: {in_a_line(error)} (HYDRA_FULL_ERROR=1 shows the traceback)", 1)
 
 
 def refuse(line: str, code: int) -> NoReturn:

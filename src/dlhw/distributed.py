@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlhw.errors import RunFailed, UserError, first_line
+from dlhw.errors import RunFailed, UserError, in_a_line
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
@@ -198,4 +198,4 @@ def failure_of(rank: int, error: Exception) -> tuple[type[Exception], str]:
     """What the others are to raise."""
     if isinstance(error, UserError):
         return UserError, f"rank {rank}: {error}"
-    return RunFailed, f"rank {rank}: {type(error).__name__}: {first_line(error)}"
+    return RunFailed, f"rank {rank}: {in_a_line(error)}"

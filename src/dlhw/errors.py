@@ -15,3 +15,8 @@ class RunFailed(Exception):
 
 def first_line(error: object) -> str:
     return str(error).strip().split("\n", 1)[0]
+
+
+def in_a_line(error: BaseException) -> str:
+    """Its kind and its first line."""
+    return f"{type(error).__name__}: {first_line(error)}"

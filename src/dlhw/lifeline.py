@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import Any
 
-from dlhw.errors import RunFailed, UserError, first_line
+from dlhw.errors import RunFailed, UserError, in_a_line
 
 # What a rank says at its end, beside the words of an error.
 DONE, INTERRUPTED, TOLD = "\0done", "interrupted", "\0told"  # told: to the user, by the first rank
@@ -115,7 +115,7 @@ class Lifeline:
 def words_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return INTERRUPTED
-    return f"{type(error).__name__}: {first_line(error)}"
+    return in_a_line(error)
 
 
 Share = Callable[..., tuple[Any, ...]]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,20 +17,18 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from dlhw import fingerprint
 from dlhw.capture import capture
 from dlhw.checkpoint import Checkpoints, expected_bytes
-from dlhw.compose import settle, typed
-from dlhw.config import GROUPS, load_config
+from dlhw.compose import typed
 from dlhw.dataset.seeds import derive
 from dlhw.distributed import ALONE, Ranks
-from dlhw.environment import environment
-from dlhw.errors import UserError, first_line
-from dlhw.machine import cores, cpu_settings, end_with
+from dlhw.errors import UserError
+from dlhw.machine import cpu_settings
 from dlhw.monitor import Monitor
 from dlhw.prepare import Experiment, first_inputs, prepare
-from dlhw.progress import follow, quiet
+from dlhw.progress import follow
 from dlhw.record import Record
+from dlhw.results import summary
 from dlhw.resume import reopen
 from dlhw.summary import as_table
 from dlhw.views import filter_outputs, snapshot
@@ -173,7 +171,8 @@ def resume(folder: Path, overrides: Sequence[str], ranks: Ranks) -> Run:
     with ranks.agreed():
         reopened = reopen(folder, overrides)
         if not reopened.finished:
-            experiment, checkpoints = restored(reopened.config, folder, ranks)
+            with nullcontext() if ranks.rank else Record(folder).locked():  # the epoch is nobody else's to move
+                experiment, checkpoints = restored(reopened.config, folder, ranks=ranks)
     if ranks.rank:
         return Run(folder, [], reopened.results, []) if reopened.finished else accompany(experiment, folder)
     record = Record(folder)
@@ -188,72 +187,15 @@ def resume(folder: Path, overrides: Sequence[str], ranks: Ranks) -> Run:
         return train(experiment, record, checkpoints)
 
 
-def restored(config: DictConfig, folder: Path, ranks: Ranks) -> tuple[Experiment, Checkpoints]:
-    """An experiment as it was at the last epoch that was kept in the folder."""
-    experiment = prepare(config, trained=(folder / "checkpoints" / "last.pt").is_file(), ranks=ranks)
+def restored(
+    config: DictConfig, folder: Path, share: int | None = None, ranks: Ranks = ALONE
+) -> tuple[Experiment, Checkpoints]:
+    """An experiment as the folder's last checkpoint has it, or at its beginning where there is none; see `prepare`."""
+    experiment = prepare(config, trained=(folder / "checkpoints" / "last.pt").is_file(), share=share, ranks=ranks)
     checkpoints = new_checkpoints(experiment, folder)
-    with nullcontext() if ranks.rank else Record(folder).locked():  # the epoch is nobody else's to move
-        if checkpoints.exist():
-            checkpoints.restore(experiment.trainer, experiment.monitor)
-    return experiment, checkpoints
-
-
-def planned_job(config: DictConfig) -> None:
-    """One run of a planned sweep, by the config that lies in its folder, from its last checkpoint if it has one.
-
-    config: parent (the sweep's process, where this one is its worker), workers (runs that train at once), on_error. A
-    failure is recorded in the run's folder and goes no further.
-    """
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    stop = folder.parent / ".stop"
-    if stop.exists():
-        return
-    if config.parent is not None:
-        end_with(config.parent)
-    record = Record(folder)
-    try:
-        with quiet(), record.running(wait=60):
-            experiment, checkpoints = taken_up(record, share=max(1, cores() // config.workers))
-            train(experiment, record, checkpoints)
-    except Exception:  # its traceback is in status.json
-        if config.on_error == "stop":
-            stop.touch()
-
-
-def taken_up(record: Record, share: int) -> tuple[Experiment, Checkpoints]:
-    """A planned run, prepared by the config in its folder, where its last checkpoint left it if it has one."""
-    own = load_config(record.folder)  # checked when it was planned
-    checkpoints_there = (record.folder / "checkpoints" / "last.pt").is_file()
-    experiment = prepare(own, checkpoints_there, share=share)
-    experiment.config.threads = experiment.threads  # the same bits when another machine load finds it again
-    checkpoints = new_checkpoints(experiment, record.folder)
-    if checkpoints_there:
+    if checkpoints.exist():
         checkpoints.restore(experiment.trainer, experiment.monitor)
-    record.rewind(experiment.trainer.epoch, experiment.trainer.step)
-    record.config(experiment.config)
     return experiment, checkpoints
-
-
-def optimised_job(config: DictConfig) -> float | None:
-    """One trial of a sweeper that optimises, in the folder that Hydra made: its monitored figure; None if it failed."""
-    record = Record(Path(HydraConfig.get().runtime.output_dir))
-    try:
-        with quiet(), record.running():
-            settle(config, typed(HydraConfig.instance().cfg))  # type: ignore[arg-type]
-            experiment = prepare(config, share=share(HydraConfig.get().launcher))
-            record.config(experiment.config)
-            run = train(experiment, record)
-    except Exception as error:
-        log.error("%s failed: %s", display(record.folder), first_line(error))
-        return None
-    monitor = experiment.monitor
-    return float("nan") if monitor is None else float(run.results[monitor.metric])
-
-
-def share(launcher: DictConfig) -> int:
-    """The cores of a trial, beside those that joblib trains at the same time, or as submitit was told."""
-    told: int | None = launcher.get("cpus_per_task")
-    return told or max(1, cores() // max(1, launcher.get("n_jobs") or 1))
 
 
 def new_checkpoints(experiment: Experiment, folder: Path) -> Checkpoints:
@@ -308,46 +250,6 @@ def announce(experiment: Experiment, record: Record) -> None:
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
     if needed > 1e9:
         log.info("checkpoints will take about %.1f GB in %s", needed / 1e9, display(record.folder))
-
-
-def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
-    """The part of results.json that is known before the test: what was run, and how the training ended."""
-    config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
-    best_epoch = None if monitor is None else monitor.best_epoch
-    last = record.rows[-1]
-    best = next((row for row in record.rows if row["epoch"] == best_epoch), last)
-    return {
-        "name": config.name,
-        "seed": config.seed,
-        "epochs": trainer.epoch,
-        "best_epoch": best_epoch,
-        "monitor": None if monitor is None else f"{monitor.metric} ({monitor.mode})",
-        **{key: value for key, value in last.items() if key.startswith("train/")},
-        **{key: value for key, value in best.items() if key.startswith("val/")},
-        "test_evaluations": 1 + sum("test/loss" in row for row in record.rows),
-        "baselines": experiment.task.baselines(experiment.splits.train, experiment.splits.test),
-        "seconds": trainer.seconds,
-        "loss_below": config.loss_below and {"loss": config.loss_below, "step": trainer.first_below},
-        "parameters": experiment.parameters,
-        "flops_per_sample": experiment.flops,
-        "layers": [{**asdict(layer), "output_shape": list(layer.output_shape or ())} for layer in experiment.layers],
-        "threads": experiment.threads,
-        "lanes": experiment.lanes,
-        "world_size": experiment.ranks.world_size,
-        "precision": experiment.precision,
-        "limit_batches": config.limit_batches,
-        **provenance(experiment),
-        **environment(trainer.device),
-    }
-
-
-def provenance(experiment: Experiment) -> dict[str, Any]:
-    """By what a later sweep knows whether this result is still of today's code and data."""
-    parts = {group: OmegaConf.to_container(experiment.config[group]) for group in (*GROUPS, "backend")}
-    targets = sorted(set(fingerprint.targets_in(parts)))
-    folder = experiment.data
-    data = None if folder is None else {"folder": str(folder.resolve()), "files": fingerprint.of_files(folder)}
-    return {"code": fingerprint.of_code(targets), "targets": targets, "data": data}
 
 
 def display(path: Path) -> str:

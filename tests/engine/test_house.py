@@ -76,7 +76,7 @@ def test_the_house_was_read():
     assert {"dlhw.trainer", "dlhw.plot", "dlhw.plot.run", "dlhw.dataset.images"} <= set(MODULES)
     assert "dlhw.errors" in IMPORTS["dlhw.trainer"].on_loading
     assert "torch" in IMPORTS["dlhw.trainer"].on_loading
-    assert "dlhw.one_run" in IMPORTS["dlhw.cli"].everywhere - IMPORTS["dlhw.cli"].on_loading
+    assert "dlhw.jobs" in IMPORTS["dlhw.cli"].everywhere - IMPORTS["dlhw.cli"].on_loading
     assert "dlhw.one_run" not in IMPORTS["dlhw"].on_loading
 
 

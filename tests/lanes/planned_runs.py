@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 
 from dlhw.config import hydra_session
 from dlhw.files import write_text
+from dlhw.jobs import taken_up
 from dlhw.lanes.train import train_lanes
-from dlhw.one_run import taken_up, train
+from dlhw.one_run import train
 from dlhw.progress import quiet
 from dlhw.record import Record
 from dlhw.sweep.plan import Composer

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlhw.capture.trial import first_line_of, full_batch, undone
+from dlhw.capture.trial import full_batch, undone
+from dlhw.errors import in_a_line
 from dlhw.trainer import Forward, Trainer
 
 log = logging.getLogger("dlhw")
@@ -37,7 +38,7 @@ def compile_forward(trainer: Trainer) -> None:
             before = speed(trainer.forward, batch, trainer.device)
             after = speed(compiled, batch, trainer.device)
     except Exception as error:  # a compiler that is missing, a cache that is broken, an operator it does not know
-        log.info("compile=true: %s; training goes on without it", first_line_of(error))
+        log.info("compile=true: %s; training goes on without it", in_a_line(error))
         return
     trainer.compiled_forward = compiled
     log.info("compile=true: %s", told(cost, before, after))

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from dlhw.capture.graph import Graph
-from dlhw.capture.trial import first_line_of, full_batch, undone
+from dlhw.capture.trial import full_batch, undone
+from dlhw.errors import in_a_line
 from dlhw.trainer import Trainer
 
 log = logging.getLogger("dlhw")
@@ -36,7 +37,7 @@ def capture_step(trainer: Trainer) -> None:
         check(step)
     except Exception as error:
         torch.cuda.synchronize(trainer.device)
-        log.info("cuda_graph: %s; each kernel is launched by itself", first_line_of(error))
+        log.info("cuda_graph: %s; each kernel is launched by itself", in_a_line(error))
         return
     trainer.graphed_step = step
 

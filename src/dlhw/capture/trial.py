@@ -50,9 +50,3 @@ def put_back(state: dict[str, Any], name: str, value: Any, before: Any) -> None:
         value.zero_()
     else:
         value.copy_(before)
-
-
-def first_line_of(error: Exception) -> str:
-    """torch's compilers put a page of code behind what went wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from dlhw.config import load_config
 from dlhw.errors import UserError
+from dlhw.jobs import taken_up
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.objective import described
 from dlhw.machine import cores
-from dlhw.one_run import announce, finish, logged, stops_early, take, taken_up
+from dlhw.one_run import announce, finish, logged, stops_early, take
 from dlhw.progress import tell
 from dlhw.record import Record
 
