@@ -41,15 +41,20 @@ class Ranks:
     def alone(self) -> bool:
         return self.world_size == 1
 
-    def batches(self, split: Any, batch_size: int, *generators: Any, summed: bool = False) -> Iterator[Batch]:
-        """This rank's part of each of the split's batches. summed: a loss is a sum over samples, not a mean."""
-        if self.alone:
+    def batches(
+        self, split: Any, batch_size: int, *generators: Any, summed: bool = False, done: int = 0
+    ) -> Iterator[Batch]:
+        """This rank's part of each of the split's batches, but for the first ones that are `done`.
+
+        summed: a loss is a sum over samples, not a mean.
+        """
+        if self.alone and not done:
             for inputs, targets in split.batches(batch_size, *generators):
                 yield Batch(inputs, targets, len(targets), 1.0)
             return
         from dlhw.dataset.shard import Shard
 
-        shard, left = Shard(self.rank, self.world_size), len(split)
+        shard, left = Shard(self.rank, self.world_size, done), len(split) - done * batch_size
         for inputs, targets in split.batches(batch_size, *generators, shard=shard):
             size = min(left, batch_size)
             left -= size

@@ -1,30 +1,73 @@
 """Files written whole or not at all."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the path's place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; it takes the path's place when the block ends well.
+
+    keep: where what was at `path` goes. Between the two renames there is nothing at `path`, and all at `keep`. Raises
+    OSError, which names the path. A folder above the path's own that was taken away is not made again.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(exist_ok=True)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
+        sync_names(path.parent)
+    except OSError as error:
+        # A full disk is told without a name, and nobody knows a temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync_names(folder: Path) -> None:
+    """Have the disk know the folder's names too, where the system can be asked for that."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # what some file systems say, and network ones
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
         write(file)
+
+
+def append(path: Path, content: bytes) -> None:
+    """All of it, or nothing where that fails. Only a process that is killed in the middle leaves a part."""
+    try:
+        with path.open("ab", buffering=0) as file:
+            before, left = file.tell(), memoryview(content)
+            try:
+                while left:  # a disk may take a part before it is full
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(before)
+                if not before:
+                    path.unlink()
+                raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -9,10 +9,14 @@ from torch.nn import functional as F
 
 
 class Metrics(Protocol):
-    """`update` never waits for the device; `state` is a vector there, from which `figures` finishes on the host."""
+    """`update` never waits for the device; `state` is a vector there, from which `figures` finishes on the host.
+
+    `load_state` goes on from such a vector.
+    """
 
     def update(self, outputs: Tensor, targets: Tensor) -> None: ...
     def state(self) -> Tensor: ...
+    def load_state(self, state: Tensor) -> None: ...
     def figures(self, state: list[float]) -> dict[str, float]: ...
 
 
@@ -71,6 +75,9 @@ class ConfusionMetrics:
     def state(self) -> Tensor:
         return self.confusion.flatten()
 
+    def load_state(self, state: Tensor) -> None:
+        self._confusion = state.view(self.num_classes, self.num_classes)
+
     def figures(self, state: list[float]) -> dict[str, float]:
         return self.finish(torch.tensor(state, dtype=torch.float64).view(self.num_classes, self.num_classes))
 
@@ -88,6 +95,9 @@ class ErrorMetrics:
 
     def state(self) -> Tensor:
         return self._sums
+
+    def load_state(self, state: Tensor) -> None:
+        self._sums = state
 
     def figures(self, state: list[float]) -> dict[str, float]:
         squares, absolutes, count = state
@@ -107,6 +117,9 @@ class PSNRMetrics:
 
     def state(self) -> Tensor:
         return self._sums
+
+    def load_state(self, state: Tensor) -> None:
+        self._sums = state
 
     def figures(self, state: list[float]) -> dict[str, float]:
         return {"psnr": state[0] / state[1]}

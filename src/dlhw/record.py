@@ -6,10 +6,11 @@ import logging
 import math
 import os
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +19,8 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from dlhw.errors import UserError
-from dlhw.files import write_atomic, write_json, write_text
-from dlhw.trainer import Steps
+from dlhw.files import append, write_atomic, write_json, write_text
+from dlhw.passes import Steps
 
 Status = Literal["running", "finished", "failed", "interrupted"]
 STEPS_HEADER = "step,epoch,lr,loss\n"
@@ -59,11 +60,10 @@ class Record:
             self._steps.append(f"{steps.first + index},{epoch},{lr!r},{loss!r}\n")
 
     def row(self, row: dict[str, float]) -> None:
-        """Append the steps so far to steps.csv, whole lines in one write; rewrite metrics.csv with one more row."""
+        """Append the steps so far to steps.csv; rewrite metrics.csv with one more row."""
         path = self.folder / "steps.csv"
         header = "" if path.exists() else STEPS_HEADER
-        with path.open("ab", buffering=0) as file:
-            file.write((header + "".join(self._steps)).encode())
+        append(path, (header + "".join(self._steps)).encode())
         self._steps.clear()
 
         self.rows.append(row)
@@ -74,13 +74,13 @@ class Record:
         writer.writerows(self.rows)
         write_text(self.folder / "metrics.csv", text.getvalue())
 
-    def rewind(self, epoch: float = math.inf, step: float = math.inf) -> None:
-        """Read the rows back, and take off what was recorded after the checkpoint that a resumed run starts from."""
+    def rewind(self, step: float = math.inf) -> None:
+        """Read the rows back, up to the row at this step, and take off what was recorded after it."""
         metrics, steps = self.folder / "metrics.csv", self.folder / "steps.csv"
         if metrics.is_file():
             with metrics.open(newline="") as file:
                 rows = [{key: number(value) for key, value in row.items()} for row in csv.DictReader(file)]
-            self.rows = [row for row in rows if row["epoch"] <= epoch]
+            self.rows = [row for row in rows if row["step"] <= step]
         if steps.is_file() and step < math.inf:
             lines = steps.read_text().splitlines(keepends=True)[1:]
             kept = [line for line in lines if line.endswith("\n") and int(line.partition(",")[0]) <= step]
@@ -125,23 +125,38 @@ class Record:
             yield
         except Exception as error:
             log.debug("failed", exc_info=True)
-            self.status("failed", error=str(error), traceback=traceback.format_exc())
+            self.last_status("failed", error=str(error), traceback=traceback.format_exc())
             raise
         except BaseException:  # Ctrl-C, or SIGTERM as SystemExit
-            self.status("interrupted")
+            self.last_status("interrupted")
             raise
+
+    def last_status(self, status: Status, **details: Any) -> None:
+        """As far as it can be written: what broke the run off may be a full disk, or a folder that is gone."""
+        if self.folder.is_dir():
+            with suppress(OSError):
+                self.status(status, **details)
 
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path)
+    handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
+
+
+class LogFile(logging.FileHandler):
+    """One that cannot be written to any more, on a full disk say, is not what a run fails of."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def number(text: str) -> float:

@@ -14,6 +14,9 @@ from torch.optim import Optimizer
 
 from dlhw.distributed import ALONE, Batch, Ranks
 from dlhw.errors import RunFailed
+from dlhw.memory import in_parts
+from dlhw.metrics import Metrics
+from dlhw.passes import Passes, Steps, fetch, figures_of
 
 
 class Split(Protocol):
@@ -36,25 +39,7 @@ class Schedule(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-class Metrics(Protocol):
-    """Accumulates on the device and finishes on the host; see metrics.py."""
-
-    def update(self, outputs: Tensor, targets: Tensor) -> None: ...
-    def state(self) -> Tensor: ...
-    def figures(self, state: list[float]) -> dict[str, float]: ...
-
-
 Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs, targets to raw outputs, loss
-
-
-@dataclass
-class Steps:
-    """The steps since the last row: number of the first (from 1 over the whole run); each one's epoch, lr and loss."""
-
-    first: int
-    epoch: list[int]
-    lr: list[float]
-    loss: list[float]
 
 
 @dataclass
@@ -62,7 +47,7 @@ class Trainer:
     """All that changes while a net trains, and the loop that changes it.
 
     Everything random in it comes from `shuffle` and `augment` (CPU generators) and, for dropout, from torch's global
-    generators, so `state_dict` taken between two epochs is enough to go on bit for bit.
+    generators, so `state_dict` taken between two steps is enough to go on bit for bit.
     """
 
     model: nn.Module
@@ -77,6 +62,7 @@ class Trainer:
     batch_size: int
     eval_batch_size: int
     device: torch.device
+    eval_at_once: int | None = None  # samples of such a batch that memory has held
     bf16: bool = False
     clip_grad_norm: float | None = None
     accumulate_steps: int = 1
@@ -84,6 +70,7 @@ class Trainer:
     compiled_forward: Forward | None = None  # in place of `forward` for full batches of training; see capture/
     graphed_step: Forward | None = None  # in place of a whole step on a full batch; see capture/
     loss_below: float | None = None  # report the first step whose loss is below it
+    after_step: Callable[[], None] | None = None  # called between two steps, where `state_dict` may be taken
     ranks: Ranks = ALONE
     replica: nn.Module | None = None  # the model as the ranks train it together
     epoch: int = 0  # epochs and steps done
@@ -91,6 +78,8 @@ class Trainer:
     seconds: float = 0.0  # of all training passes
     first_below: int | None = None  # that step
     steps: Steps = field(default_factory=lambda: Steps(1, [], [], []))
+    passes: Passes | None = None  # None where a row has just been made
+    began: float = 0.0  # on the clock, as if one process had made them
 
     def fit(self, epochs: int, every: int = 1) -> Iterator[dict[str, float]]:
         """Train up to `epochs` in all, yielding a row at every epoch that `every` divides, and at the last.
@@ -99,9 +88,9 @@ class Trainer:
         """
         self.replica = self.ranks.parallel(self.model)
         while self.epoch < epochs:
-            start = time.perf_counter()
+            self.began = time.perf_counter() - (self.passes.seconds if self.passes else 0.0)
             train = self.train_epochs(min(every - self.epoch % every, epochs - self.epoch))
-            yield self.row(train, time.perf_counter() - start)
+            yield self.row(train, time.perf_counter() - self.began)
 
     def row(self, train: dict[str, float], seconds: float, val: dict[str, float] | None = None) -> dict[str, float]:
         """The row of training passes that took so long: validates, unless that is done, and tells the schedule."""
@@ -120,22 +109,43 @@ class Trainer:
     def train_epochs(self, count: int) -> dict[str, float]:
         """`count` passes over the training split. The row is of the last pass: each batch as it was before its step.
 
-        Nothing in the loops waits for the device: the losses stay there until the one fetch at the end.
+        A pass that a resumed run finds under way is the first of them, and only its rest is trained. Nothing in the
+        loops waits for the device: the losses stay there until the one fetch at the end.
         """
         self.model.train()
-        losses: list[Tensor] = []
-        sizes: list[int] = []
-        self.steps = Steps(self.step + 1, [], [], [])
-        for _ in range(count):
-            metrics, last_pass = self.metrics(), len(losses)
-            batches = self.batches(self.train, self.batch_size, self.shuffle, self.augment)
-            for group in grouped(batches, self.accumulate_steps):
-                sizes.append(sum(batch.size for batch in group))
-                losses.append(self.train_step(group, sizes[-1], metrics))
-            self.end_pass(len(losses) - last_pass)
+        if self.passes is None:
+            self.passes, self.steps = Passes(self.metrics()), Steps(self.step + 1, [], [], [])
+        passes = self.passes
+        for left in reversed(range(count)):
+            for group in self.rest_of_pass(passes):
+                size = sum(batch.size for batch in group)
+                passes.sizes.append(size)
+                passes.losses.append(self.train_step(group, size, passes.metrics))
+                if self.after_step is not None and len(passes.losses) - passes.begin < self.steps_per_pass:
+                    self.after_step()
+            self.end_pass(len(passes.losses) - passes.begin)
+            passes.order = None
+            if self.after_step is not None and left:
+                self.after_step()
+        self.passes = None
         self.ranks.share_buffers(self.model)
-        self.steps.loss, state = fetch(losses, metrics, self.ranks)
-        return self.figures(sizes, last_pass, metrics.figures(state))
+        self.steps.loss, state = fetch(passes.losses, passes.metrics, self.ranks)
+        return self.figures(passes.sizes, passes.begin, passes.metrics.figures(state))
+
+    @property
+    def steps_per_pass(self) -> int:
+        batches = -(-len(self.train) // self.batch_size)
+        return -(-min(batches, self.limit_batches or batches) // self.accumulate_steps)
+
+    def rest_of_pass(self, passes: Passes) -> Iterator[list[Batch]]:
+        """The batches of each step: of a new pass, or those that are left of one under way."""
+        if passes.order is None:
+            passes.begin, passes.metrics = len(passes.losses), self.metrics()
+            if self.steps_per_pass > 1:  # else it has no middle, and to ask takes 4 us, a tenth of a step of XOR's net
+                passes.order = (self.shuffle.get_state(), self.augment.get_state())
+        done = self.accumulate_steps * (len(passes.losses) - passes.begin)
+        batches = self.batches(self.train, self.batch_size, self.shuffle, self.augment, done=done)
+        return grouped(batches, self.accumulate_steps)
 
     def end_pass(self, steps: int) -> None:
         """Count a pass of so many steps."""
@@ -198,6 +208,12 @@ class Trainer:
             outputs = (self.replica if together else self.model)(inputs)  # type: ignore[misc]
             return outputs, self.loss_fn(outputs, targets)
 
+    def forward_in_parts(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` in evaluation: where memory does not hold the batch, the net takes a part of it after the other."""
+        with self.autocast():
+            outputs, self.eval_at_once = in_parts(self.model, inputs, self.eval_at_once or self.eval_batch_size)
+            return outputs, self.loss_fn(outputs, targets)
+
     @torch.no_grad()
     def evaluate(self, split: Split, name: str, keep: Callable[[Tensor], None] | None = None) -> dict[str, float]:
         """Loss and metrics over a split, in large batches; each batch's raw outputs are handed to `keep`."""
@@ -206,7 +222,7 @@ class Trainer:
         losses: list[Tensor] = []
         sizes: list[int] = []
         for inputs, targets, size, weight in self.batches(split, self.eval_batch_size):
-            outputs, loss = self.forward(inputs, targets)
+            outputs, loss = self.forward_in_parts(inputs, targets)
             losses.append(loss if weight == 1 else loss * weight)
             sizes.append(size)
             if weight:
@@ -216,10 +232,11 @@ class Trainer:
         batch_losses, state = fetch(losses, metrics, self.ranks)
         return figures_of(name, batch_losses, sizes, metrics.figures(state))
 
-    def batches(self, split: Split, batch_size: int, *generators: torch.Generator) -> Iterator[Batch]:
-        """This rank's part of each, as far as `limit_batches`."""
+    def batches(self, split: Split, batch_size: int, *generators: torch.Generator, done: int = 0) -> Iterator[Batch]:
+        """This rank's part of each, as far as `limit_batches`, but for the first ones that are `done`."""
         summed = getattr(self.loss_fn, "reduction", "mean") == "sum"
-        return islice(self.ranks.batches(split, batch_size, *generators, summed=summed), self.limit_batches)
+        batches = self.ranks.batches(split, batch_size, *generators, summed=summed, done=done)
+        return islice(batches, self.limit_batches and self.limit_batches - done)
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
@@ -238,7 +255,12 @@ class Trainer:
                 self.first_below = self.steps.first + index
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next epoch depends on, beside the config; plain types and tensors."""
+        """All that the next step depends on, beside the config; plain types and tensors. Of all ranks' sums, the sum.
+
+        step and epoch count whole passes. In the middle of one, shuffle and augment are as it began.
+        """
+        passes = self.passes
+        shuffle, augment = (passes and passes.order) or (self.shuffle.get_state(), self.augment.get_state())
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -247,10 +269,11 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "first_below": self.first_below,
-            "shuffle": self.shuffle.get_state(),
-            "augment": self.augment.get_state(),
+            "shuffle": shuffle,
+            "augment": augment,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "passes": passes and passes.state_dict(self.steps, self.ranks, time.perf_counter() - self.began),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -264,23 +287,22 @@ class Trainer:
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+        self.passes = None
+        if state["passes"]:
+            self.passes = Passes(self.metrics(), order=(state["shuffle"], state["augment"]))
+            self.steps = self.passes.load_state_dict(state["passes"], self.ranks, self.device)
+
+    @property
+    def recorded(self) -> int:
+        """Steps up to the last row."""
+        return self.step if self.passes is None else self.steps.first - 1
+
+    @property
+    def steps_done(self) -> int:
+        return self.recorded + (0 if self.passes is None else len(self.passes.losses))
 
 
 def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     """The batches of each step: `size` of them, fewer in the last."""
     while group := list(islice(batches, size)):
         yield group
-
-
-def fetch(losses: list[Tensor], metrics: Metrics, ranks: Ranks) -> tuple[list[float], list[float]]:
-    """Bring the losses and the metrics' state, of all ranks, to the host in one transfer."""
-    wide = torch.float32 if losses[0].device.type == "mps" else torch.float64  # Metal has no float64
-    values = torch.cat([torch.stack(losses).to(wide) / ranks.world_size, metrics.state().to(wide)])
-    fetched = ranks.sum(values).tolist()
-    return fetched[: len(losses)], fetched[len(losses) :]
-
-
-def figures_of(name: str, losses: list[float], sizes: list[int], figures: dict[str, float]) -> dict[str, float]:
-    """A split's part of a row; the loss is the mean over samples."""
-    loss = math.fsum(x * n for x, n in zip(losses, sizes, strict=True)) / sum(sizes)
-    return {f"{name}/{key}": value for key, value in {"loss": loss, **figures}.items()}

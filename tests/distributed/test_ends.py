@@ -30,7 +30,7 @@ class Net(torch.nn.Module):
 
 def ending(how: str, rank: int, world_size: int = 2) -> tuple[list, dict]:
     Path("nets.py").write_text(NET)
-    own = ("model._target_=nets.Net", f"+model.rank={rank}", f"+model.how={how}", "batch_size=40")
+    own = ("trust=[nets]", "model._target_=nets.Net", f"+model.rank={rank}", f"+model.how={how}", "batch_size=40")
     start = time.monotonic()
     ended = together(world_size, *TINY, *own, "epochs=100000", "hydra.run.dir=run")
     assert time.monotonic() - start < 40
@@ -112,7 +112,7 @@ def test_what_one_process_alone_cannot_use_is_told_by_the_first(own_folder):
         "import os\nif os.environ['RANK'] == '1': raise OSError('no such disk')\nfrom torch.nn import Flatten as Net\n"
     )
     (own_folder / "nets.py").write_text(own)
-    first, second = together(2, *TINY, "model._target_=nets.Net")
+    first, second = together(2, *TINY, "trust=[nets]", "model._target_=nets.Net")
     assert (first.code, second.code) == (2, 2)
     told = "dlhw: rank 1: model._target_=nets.Net: cannot be imported: no such disk"
     assert first.out.startswith(told)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import TINY, alone, last, losses, rows, succeed
+from processes import TINY, alone, last, losses, rows, succeed, together
 
 FC = (*TINY, "model=fc", "model.hidden=[16]")
 CASES = {  # 201 samples in batches of 40 leave a last one of a single sample: most ranks have none of it
@@ -110,6 +110,32 @@ def test_another_number_of_processes_goes_on(before, after, own_folder):
     assert "is finished after 4 epochs" in succeed(2, f"resume={run}")
 
 
+def test_broken_off_within_an_epoch(own_folder):
+    """The state of a step is kept by all ranks together; the one that goes on ends as a run alone."""
+    (own_folder / "nets.py").write_text(
+        "import pathlib, torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def __init__(self, num_classes: int, in_features: int) -> None:\n"
+        "        super().__init__(in_features, num_classes)\n"
+        "        self.steps = 0\n"
+        "    def forward(self, inputs):\n"
+        "        self.steps += self.training\n"
+        "        if self.steps == 9 and not pathlib.Path('go on').exists():\n"
+        "            raise OSError('no such disk')\n"
+        "        return super().forward(inputs.flatten(1))\n"
+    )
+    own = ("model._target_=nets.Net", "model.num_classes=10", "+model.in_features=784", "checkpoint_every=4")
+    words = (*TINY, "trust=[nets]", *own, "dataset.image_size=28", "epochs=3", "batch_size=40")
+    for ended in together(2, *words, "hydra.run.dir=run"):
+        assert ended.code == 1
+    assert last(Path("run"))["passes"]["losses"].shape == (2,)  # of step 7 and 8; six steps an epoch
+    Path("go on").touch()
+    assert "going on after epoch 1, step 8" in succeed(2, "resume=run", "trust=[nets]")
+    alone(*words, "hydra.run.dir=whole")
+    assert losses(Path("run")) == pytest.approx(losses(Path("whole")), rel=1e-5)
+    assert rows(Path("run"))[1:] == [pytest.approx(row, rel=1e-4) for row in rows(Path("whole"))[1:]]
+
+
 def test_dropout_differs_by_rank(own_folder):
     """A batch of one sample four times has one gradient on all ranks, unless they drop different units."""
     (own_folder / "nets.py").write_text(
@@ -126,7 +152,7 @@ def test_dropout_differs_by_rank(own_folder):
         "            file = pathlib.Path(f'dropped{os.environ[\"RANK\"]}.pt')\n"
         "            file.exists() or torch.save((self.line.weight.detach().clone(), outputs.detach()), file)\n"
     )
-    own = ("model._target_=nets.Net", "model.num_classes=10", "+model.in_features=784")
+    own = ("trust=[nets]", "model._target_=nets.Net", "model.num_classes=10", "+model.in_features=784")
     succeed(2, *TINY, *own, "dataset.image_size=28", "epochs=1", "batch_size=40", "hydra.run.dir=run")
     (weight, dropped), (same, otherwise) = (torch.load(f"dropped{rank}.pt") for rank in range(2))
     assert torch.equal(weight, same)

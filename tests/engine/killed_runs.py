@@ -42,8 +42,8 @@ def die_after_last(epoch: int) -> None:
 
     save = checkpoint.save
 
-    def save_and_die(path: Path, state: dict[str, Any]) -> None:
-        save(path, state)
+    def save_and_die(path: Path, state: dict[str, Any], keep: Path | None = None) -> None:
+        save(path, state, keep)
         if path.name == "last.pt" and state["epoch"] == epoch:
             die()
 
@@ -56,8 +56,8 @@ def die_between_best_and_last(epoch: int) -> None:
 
     save = checkpoint.save
 
-    def save_and_die(path: Path, state: dict[str, Any]) -> None:
-        save(path, state)
+    def save_and_die(path: Path, state: dict[str, Any], keep: Path | None = None) -> None:
+        save(path, state, keep)
         if path.name == "best.pt" and state["epoch"] >= epoch:
             die()
 

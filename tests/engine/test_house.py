@@ -129,14 +129,16 @@ ENGINE = {  # what each may import of dlhw
     "dlhw.lifeline": {"dlhw.errors"},
     "dlhw.distributed": {"dlhw.errors", "dlhw.machine", "dlhw.dataset.shard"},
     "dlhw.torchrun": {"dlhw.distributed", "dlhw.lifeline", "dlhw.machine", "dlhw.progress"},
-    "dlhw.trainer": {"dlhw.errors", "dlhw.distributed"},
+    "dlhw.passes": {"dlhw.distributed", "dlhw.metrics"},
+    "dlhw.trainer": {"dlhw.errors", "dlhw.distributed", "dlhw.metrics", "dlhw.passes"},
     "dlhw.views": {"dlhw.summary"},
     "dlhw.summary": set(),
     **{module: {"dlhw.metrics", "dlhw.tasks"} for module in modules_in("dlhw.tasks")},
     **{module: {"dlhw.numpy_nn"} for module in modules_in("dlhw.numpy_nn")},
     **{module: {"dlhw.backend", "dlhw.numpy_nn", "dlhw.errors", "dlhw.loss"} for module in modules_in("dlhw.backend")},
-    "dlhw.record": {"dlhw.errors", "dlhw.files", "dlhw.trainer"},
-    "dlhw.checkpoint": {"dlhw.errors", "dlhw.files", "dlhw.monitor", "dlhw.trainer"},
+    "dlhw.record": {"dlhw.errors", "dlhw.files", "dlhw.passes"},
+    "dlhw.seal": set(),
+    "dlhw.checkpoint": {"dlhw.errors", "dlhw.files", "dlhw.monitor", "dlhw.seal", "dlhw.trainer"},
 }
 
 

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
-from dlhw.check import locate, named, signature_of
+from dlhw.check import named
 from dlhw.config import conf_dir
 from dlhw.parameters import parameter_names
+from dlhw.targets import signature_of
 
 SHIPPED = {
     target
@@ -19,7 +21,7 @@ TORCHS = ("torch.optim.NAdam", "torch.nn.NLLLoss", "torch.optim.lr_scheduler.Ste
 
 @pytest.mark.parametrize("target", sorted({*SHIPPED, *TORCHS}))
 def test_they_are_those_of_the_signature(target: str) -> None:
-    assert parameter_names(target) == named(signature_of(locate(target, "")))
+    assert parameter_names(target) == named(signature_of(resolve_name(target)))
 
 
 def test_all_targets_were_found() -> None:

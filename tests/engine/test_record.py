@@ -15,8 +15,8 @@ from small_runs import FC, contents, read_csv, run
 
 from dlhw import checkpoint, record
 from dlhw.errors import RunFailed, UserError
+from dlhw.passes import Steps
 from dlhw.record import Record
-from dlhw.trainer import Steps
 
 RUN = (*FC, "epochs=2", "batch_size=60", "optimizer.lr=0.01")
 
@@ -303,7 +303,7 @@ def test_rewinding_takes_off_what_came_after(folder):
     with (folder / "steps.csv").open("a") as file:
         file.write("7,4,0.1,0.5\n8,4,0.")
     again = Record(folder)
-    again.rewind(2, 4)
+    again.rewind(4)
     assert [(row["epoch"], row["step"], row["lr"], row["train/loss"]) for row in again.rows] == [
         (1, 2, 1e-05, 0.0),
         (2, 4, 1e-05, 0.0),

@@ -1,4 +1,4 @@
-"""The part of each batch that one of several processes ("ranks") takes, where they train one model together."""
+"""The part of a pass that one process takes: of several that train one model ("ranks"), or going on with a pass."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,11 @@ class Shard:
 
     rank: int = 0
     world_size: int = 1
+    done: int = 0  # whole batches at the beginning of the pass that are left out
+
+    @property
+    def whole(self) -> bool:
+        return self.world_size == 1 and not self.done
 
     def bounds(self, size: int) -> tuple[int, int]:
         """Where the part of a batch of `size` begins and ends. Parts differ by one sample, the first ranks' are larger.
@@ -28,14 +33,14 @@ class Shard:
         return stop - start
 
     def places(self, length: int, batch_size: int) -> Tensor:
-        """(n,) int64: which places of a pass over `length` samples are this rank's.
+        """(n,) int64: which places of a pass over `length` samples are this rank's, `done` batches left out.
 
         A rank without a sample of the last batch gets that batch's last one: it has to go along in every step, and
         whoever averages gives it no weight.
         """
         whole = length - length % batch_size
         start, stop = self.bounds(batch_size)
-        places = torch.arange(whole).view(-1, batch_size)[:, start:stop].flatten()
+        places = torch.arange(whole).view(-1, batch_size)[self.done :, start:stop].flatten()
         if whole == length:
             return places
         start, stop = self.bounds(length - whole)
@@ -51,14 +56,14 @@ class Epoch:
     """What a rank goes through in one pass over a split."""
 
     order: Tensor | None  # (n,) int64 on the CPU: the samples, one after another; None: all of them, as they stand
-    places: Tensor | None  # (n,) int64 on the CPU: where they stand in the pass of all ranks; None: the rank is alone
+    places: Tensor | None  # (n,) int64 on the CPU: where they stand in the whole pass; None: they are the whole pass
     batch_size: int  # its samples of a batch; the last may be short
 
 
 def epoch_of(length: int, batch_size: int, shuffle: torch.Generator | None, shard: Shard) -> Epoch:
     """A pass in order, or by one `torch.randperm(length, generator=shuffle)`, which is the same on every rank."""
     order = None if shuffle is None else torch.randperm(length, generator=shuffle)
-    if shard.world_size == 1:
+    if shard.whole:
         return Epoch(order, None, batch_size)
     places = shard.places(length, batch_size)
     return Epoch(places if order is None else order[places], places, shard.count(batch_size))
