@@ -1,13 +1,14 @@
 """What a result depends on beside the config: versions, machine, the code's commit."""
 
 import platform
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from dlhw.git import git_commit
 
 PACKAGES = ("dlhw", "torch", "torchvision", "numpy", "hydra-core", "omegaconf")
 
@@ -30,15 +31,3 @@ def device_name(device: torch.device) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def git_commit() -> str | None:
-    """The commit of dlhw's own checkout, marked -dirty where files differ from it; None for an installed wheel."""
-    package = Path(__file__).parent
-    command = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    if not (package.parents[1] / ".git").exists():
-        return None
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -1,23 +1,33 @@
-"""Whether the code or the data of a finished run are still the same: short hashes that results.json keeps."""
+"""Whether the code or the data of a run are still the same: short hashes that its folder keeps."""
 
 import hashlib
-import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from dlhw.parameters import source_of
 
 PACKAGE = Path(__file__).parent
 SHOWS_ONLY = ("plot", "report", "sweep", "logger")  # folders of ours that draw and launch, and compute no result
 LIBRARIES = ("dlhw", "torch", "torchvision")
 
+# A data set of no more is read to its last byte whenever a run begins: 0.05 s for MNIST, 0.2 s for 5,000 pictures of
+# 1 kB. In a larger one names and sizes stand for the contents: 0.5 s for 60,000 files.
+READ_BYTES = 256 * 2**20
+READ_FILES = 5_000
+
 
 def of_code(targets: Iterable[str]) -> str:
     """Of dlhw's own sources, and of the files of the user's modules that `targets` (`_target_`s of a config) name."""
+    return hashed([of_dlhw(), *(path.read_bytes().hex() for path in own_sources(targets))])
+
+
+def own_sources(targets: Iterable[str]) -> list[Path]:
+    """The files of the user's own modules that targets name."""
     foreign = sorted({target.rpartition(".")[0] for target in targets if target.partition(".")[0] not in LIBRARIES})
-    files = [path for module in foreign if (path := source_of(module)) is not None]
-    return hashed([of_dlhw(), *(path.read_bytes().hex() for path in files)])
+    return [path for module in foreign if (path := source_of(module)) is not None]
 
 
 @cache
@@ -26,20 +36,53 @@ def of_dlhw() -> str:
     return hashed(part for path in files for part in (str(path.relative_to(PACKAGE)), path.read_text()))
 
 
-def source_of(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return None
-    path = Path(spec.origin) if spec is not None and spec.origin is not None else None
-    return path if path is not None and path.is_file() else None
-
-
 def of_files(folder: Path) -> str:
-    """Of the names, sizes and times of change of all files below a folder: nothing is read."""
-    entries = ((Path(root) / name) for root, _, names in os.walk(folder) for name in names)
-    stats = sorted((str(path.relative_to(folder)), path.stat()) for path in entries)
-    return hashed(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    """Of all data files below a folder."""
+    return of_contents(contents(folder))
+
+
+def of_contents(found: Mapping[str, str]) -> str:
+    return hashed(f"{name} {content}" for name, content in sorted(found.items()))
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """What each data file below a folder holds, by its name there: a hash; its size in a folder too large to be read.
+
+    Of more than READ_FILES files one entry stands for all in a folder. When files were written plays no part.
+    """
+    sizes = dict(sizes_below(str(folder))) if folder.is_dir() else {}
+    if len(sizes) > READ_FILES:
+        return by_folder(sizes)
+    if sum(sizes.values()) > READ_BYTES:
+        return {name: f"{size} bytes" for name, size in sizes.items()}
+    return {name: of_file(folder / name) for name in sizes}
+
+
+def sizes_below(folder: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Data files and their bytes: neither hidden ones, such as locks, nor what lies unpacked beside them."""
+    entries = sorted((entry for entry in os.scandir(folder) if not entry.name.startswith(".")), key=lambda e: e.name)
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        if entry.is_dir():
+            yield from sizes_below(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file() and not is_packed(entry.name, names):
+            yield prefix + entry.name, entry.stat().st_size
+
+
+def is_packed(name: str, beside: Container[str]) -> bool:
+    return name.endswith((".tar.gz", ".tgz")) or (name.endswith(".gz") and name.removesuffix(".gz") in beside)
+
+
+def by_folder(sizes: Mapping[str, int]) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for name, size in sizes.items():
+        found.setdefault(name.rpartition("/")[0] or ".", []).append(f"{name} {size}")
+    return {name: hashed(entries) for name, entries in found.items()}
+
+
+def of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def targets_in(node: Any) -> list[str]:

@@ -1,14 +1,15 @@
 """What results.json says of a run beside its figures: what was run, how it ended, with what code and data."""
 
+import csv
+import math
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from dlhw import fingerprint
-from dlhw.config import GROUPS
 from dlhw.environment import environment
+from dlhw.files import read_json
 from dlhw.prepare import Experiment
+from dlhw.provenance import provenance
 from dlhw.record import Record
 
 
@@ -26,8 +27,8 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "monitor": None if monitor is None else f"{monitor.metric} ({monitor.mode})",
         **{key: value for key, value in last.items() if key.startswith("train/")},
         **{key: value for key, value in best.items() if key.startswith("val/")},
-        "test_evaluations": 1 + sum("test/loss" in row for row in record.rows),
-        "baselines": experiment.task.baselines(experiment.splits.train, experiment.splits.test),
+        "test_evaluations": experiment.test.evaluations,
+        "duplicates": experiment.splits.duplicates and asdict(experiment.splits.duplicates),
         "seconds": trainer.seconds,
         "loss_below": config.loss_below and {"loss": config.loss_below, "step": trainer.first_below},
         "parameters": experiment.parameters,
@@ -38,15 +39,29 @@ def summary(experiment: Experiment, record: Record) -> dict[str, Any]:
         "world_size": experiment.ranks.world_size,
         "precision": experiment.precision,
         "limit_batches": config.limit_batches,
-        **provenance(experiment),
+        **provenance(config, record.folder),
         **environment(trainer.device),
     }
 
 
-def provenance(experiment: Experiment) -> dict[str, Any]:
-    """By what a later sweep knows whether this result is still of today's code and data."""
-    parts = {group: OmegaConf.to_container(experiment.config[group]) for group in (*GROUPS, "backend")}
-    targets = sorted(set(fingerprint.targets_in(parts)))
-    folder = experiment.data
-    data = None if folder is None else {"folder": str(folder.resolve()), "files": fingerprint.of_files(folder)}
-    return {"code": fingerprint.of_code(targets), "targets": targets, "data": data}
+def times_tested(folder: Path, step: float = math.inf, at_its_end: bool = False) -> int:
+    """How often the run in `folder` has evaluated its test split, up to a step: with rows, and at each end it had.
+
+    at_its_end: nothing is left to train, and the end that comes evaluates again what the last one did; it counts once.
+    """
+    metrics, results = folder / "metrics.csv", read_json(folder / "results.json")
+    lines = csv.DictReader(metrics.read_text().splitlines() if metrics.is_file() else [])
+    tested = [(whole(line["epoch"]), whole(line["step"])) for line in lines if line.get("test/loss")]
+    before_its_end = sum(epoch <= whole(results.get("epochs")) for epoch, _ in tested)
+    ends = max(0, whole(results.get("test_evaluations")) - before_its_end)
+    return sum(at <= step for _, at in tested) + ends - (at_its_end and ends > 0)
+
+
+def whole(figure: object) -> int:
+    """A figure of a file; 0 where it is none."""
+    return int(str(figure)) if str(figure).isdecimal() else 0
+
+
+def times_tested_since(folder: Path) -> int:
+    """How often dlhw-eval has evaluated its test split."""
+    return sum(read_json(path).get("split") == "test" for path in folder.glob("evaluations/*.json"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlhw.dataset.augment import Augment
+from dlhw.dataset.duplicates import Duplicates
 from dlhw.dataset.preprocess import Preprocess
 from dlhw.dataset.shard import WHOLE, Epoch, Shard, epoch_of
 
@@ -74,6 +75,7 @@ class Splits:
     test: Split
     preprocess: Preprocess
     classes: list[str] | None  # None: the targets are values
+    duplicates: Duplicates | None = None  # None: not looked for
 
 
 def cut(batch_size: int, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -14,7 +14,7 @@ import urllib.request
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -55,7 +55,7 @@ def fetch(remote: Remote, path: Path, *, what: str, unpack: Literal["gz", "tar"]
             if unpack == "gz":
                 _unpack_gz(path)
             elif unpack == "tar":
-                _unpack_tar(path)
+                _unpack_tar(path, what)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise UserError(f"{what}: could not be written to {path.parent}: {error}") from None
 
@@ -132,13 +132,25 @@ def _unpack_gz(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _unpack_tar(path: Path) -> None:
-    """Into the archive's folder, file by file in place, so that no half of one is ever seen."""
+def _unpack_tar(path: Path, what: str) -> None:
+    """Into the archive's folder, file by file in place, so that no half of one is ever seen.
+
+    Raises UserError for an archive that holds more than files and folders below its own, before it is unpacked.
+    """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unpack-") as folder:
         with tarfile.open(path) as archive:
+            for member in archive:
+                if not (member.isreg() or member.isdir()) or not _lies_below(member.name):
+                    raise UserError(f"{what}: {path} holds {member.name!r}, which is no plain file below its folder; "
+                                    f"nothing was unpacked; delete {path.name}")  # fmt: skip
             archive.extractall(folder, filter="data")
         for file in sorted(found for found in Path(folder).rglob("*") if found.is_file()):
             target = path.parent / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 file.replace(target)
+
+
+def _lies_below(name: str) -> bool:
+    """Whether a name in an archive stays in the folder that it is unpacked into, on any system."""
+    return not any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlhw.dataset.decode import EXTENSIONS, decode
-from dlhw.dataset.decoded import SMALL_FILE_BYTES, decoded, fingerprint, mean_bytes
+from dlhw.dataset.decoded import SMALL_FILE_BYTES, decoded, digests, fingerprint, mean_bytes
 from dlhw.dataset.images import ImageSet
 from dlhw.dataset.pool import Pool
 from dlhw.dataset.streamed import available_cpus
@@ -62,8 +62,14 @@ class ImageFolder(ImageSet):
         return root / "train" if (root / "train").is_dir() else root
 
     def _read_pool(self, folder: Path) -> Pool:
+        """Images mapped read-only, from a cache whose name changes with every file's size and time."""
         files, targets = self._scan(folder)
-        return Pool(self._cached(folder, files), np.array(targets, np.int64))
+        name = f"{folder.resolve().name}-{self._key(folder, files)}"
+        threads = 1 if mean_bytes(files) < SMALL_FILE_BYTES else available_cpus()
+        shape = (len(files), self.in_channels, self.image_size, self.image_size)
+        images = decoded(self.cache_dir, name, shape, lambda row: self._decode(files[row]), threads, "ImageFolder")
+        found = digests(self.cache_dir, name, files, threads, "ImageFolder")
+        return Pool(images, np.array(targets, np.int64), files, found)
 
     def _scan(self, folder: Path) -> tuple[list[Path], list[int]]:
         """Image files, class by class and sorted within each (torchvision's order), and their classes."""
@@ -78,13 +84,6 @@ class ImageFolder(ImageSet):
             files += found
             targets += [classes.index(name)] * len(found)
         return files, targets
-
-    def _cached(self, folder: Path, files: list[Path]) -> NDArray[np.uint8]:
-        """(N, C, S, S) mapped read-only, from a cache whose name changes with every file's size and time."""
-        name = f"{folder.resolve().name}-{self._key(folder, files)}"
-        shape = (len(files), self.in_channels, self.image_size, self.image_size)
-        threads = 1 if mean_bytes(files) < SMALL_FILE_BYTES else available_cpus()
-        return decoded(self.cache_dir, name, shape, lambda row: self._decode(files[row]), threads, "ImageFolder")
 
     def _key(self, folder: Path, files: list[Path]) -> str:
         return fingerprint(f"{CACHE_VERSION} {folder.resolve()} {self.in_channels} {self.image_size}", folder, files)

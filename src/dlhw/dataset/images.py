@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from dlhw.dataset.augment import Augment
 from dlhw.dataset.batches import PixelSplit, Resident, Splits
 from dlhw.dataset.checks import check_choice, check_count, check_fact
-from dlhw.dataset.memory import free_bytes
+from dlhw.dataset.duplicates import Part, find_duplicates
 from dlhw.dataset.pool import Pool, convert, matches
 from dlhw.dataset.preprocess import Normalize, measure
 from dlhw.dataset.split import Sampling, SplitIndices, check_size, split
 from dlhw.dataset.streamed import Streamed
 from dlhw.errors import UserError
+from dlhw.memory import free_bytes
 
 MEASURED_AT_A_TIME = 2000  # images
 
@@ -74,15 +75,19 @@ class ImageSet(ABC):
         train_pool, test_pool = self.read()
         indices = self._split(train_pool, test_pool)
         resident = self._is_resident(indices, device)
-        train = self._place(train_pool, indices.train, device, resident, self.augment)
-        val = None if indices.val is None else self._place(train_pool, indices.val, device, resident)
-        test = self._place(train_pool if test_pool is None else test_pool, indices.test, device, resident)
+        parts = {"train": Part(train_pool, indices.train)}
+        if indices.val is not None:
+            parts["val"] = Part(train_pool, indices.val)
+        parts["test"] = Part(train_pool if test_pool is None else test_pool, indices.test)
+        train = self._place(*parts["train"], device, resident, self.augment)
+        val = self._place(*parts["val"], device, resident) if "val" in parts else None
+        test = self._place(*parts["test"], device, resident)
         blocks = train.blocks(None, MEASURED_AT_A_TIME)
         preprocess = measure(blocks, self.normalize, dtype, channels_last).to(device)
         for part in (train, val, test):
             if part is not None:
                 part.preprocess = preprocess
-        return Splits(train, val, test, preprocess, self.classes)
+        return Splits(train, val, test, preprocess, self.classes, find_duplicates(parts))
 
     def _split(self, train_pool: Pool, test_pool: Pool | None) -> SplitIndices:
         sizes = {"train_size": self.train_size, "val_size": self.val_size, "test_size": self.test_size}

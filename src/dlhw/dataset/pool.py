@@ -1,6 +1,8 @@
 """Images as they come from a file, and their conversion to the channels and the size that a run asks for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ class Pool:
 
     images: NDArray[np.uint8]  # (N, C, H, W), 0..255; in memory or a np.memmap
     targets: NDArray[np.int64]  # (N,), 0..num_classes-1
+    files: Sequence[Path] = ()  # (N,), where each image has one of its own
+    digests: NDArray[np.uint64] | None = None  # (N,), of their bytes
 
     def __len__(self) -> int:
         return len(self.targets)
