@@ -8,14 +8,11 @@ file, a user's own folder.
 import inspect
 import json
 import re
-import sys
 import typing
 from collections.abc import Iterable
 from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import inf
-from pathlib import Path
-from pkgutil import resolve_name
 from types import NoneType, UnionType
 from typing import Any, Literal
 
@@ -23,7 +20,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from dlhw.config import GROUPS, shipped_groups
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError, did_you_mean
+from dlhw.interpolations import check_interpolations
+from dlhw.targets import check_trust, locate, signature_of, targets_in, trusted
 
 INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 # Arguments that the run gives, so that YAML cannot.
@@ -32,13 +31,15 @@ SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "step
 
 
 def check(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> None:
-    """Raise UserError at the first key or value that nobody can use. Imports the modules of the config's targets.
+    """Raise UserError at the first key or value that nobody can use. Imports the targets, if they may be named.
 
     passed: groups with the content of parts that have passed before, since the runs of a sweep share most of theirs;
     it is added to.
     """
+    check_interpolations(config)
     check_keys(config)
     check_values(config)
+    check_trust(config.trust)
     for group in GROUPS:
         content = None if passed is None else resolved(config[group])
         if passed is None or content is None or (group, content) not in passed:
@@ -54,7 +55,7 @@ def resolved(node: Any) -> str | None:
     """A part's content; None where an interpolation in it leads nowhere."""
     try:
         return json.dumps(OmegaConf.to_container(node, resolve=True), default=str)
-    except (OmegaConfBaseException, ValueError, AttributeError):
+    except (OmegaConfBaseException, ValueError, AttributeError, RecursionError):
         return None
 
 
@@ -100,9 +101,9 @@ def drop_foreign_keys(config: DictConfig, overrides: Iterable[str]) -> None:
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     for group in GROUPS:
-        if f"{group}._target_" not in typed:
+        if f"{group}._target_" not in typed or "_target_" not in (config[group] or ()):
             continue
-        takes = signature_of(locate(config[group]._target_, group))
+        takes = signature_of(locate(config[group]._target_, group, config.trust))
         if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
             with open_dict(config[group]):
                 for key in list(config[group]):
@@ -134,7 +135,10 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
     if "_target_" not in node:
         wrong = target_like(node)
         raise UserError(unknown_key(f"{path}.{wrong}", ["_target_"]) if wrong else f"{path} has no _target_")
-    target = locate(node._target_, path)
+    trust = trusted(node)
+    for part, named_there in targets_in(node, path):
+        locate(named_there, part, trust)
+    target = locate(node._target_, path, trust)
     parameters = {k: p for k, p in signature_of(target).items() if k not in supplied}
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key in map(str, node):
@@ -173,34 +177,6 @@ def named(parameters: dict[str, inspect.Parameter]) -> list[str]:
 def root_words() -> list[str]:
     """What may stand at a config's root beside the schema's keys."""
     return ["defaults", "hydra", *shipped_groups()]
-
-
-def locate(target: str, path: str) -> Any:
-    """The class or function that a dotted path names; UserError with the nearest name where there is none.
-
-    The folder that the user stands in is searched too, as `python -m` would.
-    """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        return resolve_name(target)
-    except Exception as error:
-        module, _, name = target.rpartition(".")
-        try:
-            near = did_you_mean(name, dir(resolve_name(module)))
-        except Exception:
-            near = ""
-        raise UserError(f"{path}._target_={target}: cannot be imported: {first_line(error)}{near}") from error
-
-
-def signature_of(target: Any) -> dict[str, inspect.Parameter]:
-    """The parameters of a class's constructor or of a function, with annotations evaluated where they can be."""
-    if getattr(getattr(target, "__init__", None), "__module__", None) == "torch.nn.modules.module":
-        return {}  # a class without a constructor of its own: nn.Module's declares *args and **kwargs and takes neither
-    try:
-        return dict(inspect.signature(target, eval_str=True).parameters)
-    except Exception:  # an annotation that cannot be evaluated at run time
-        return dict(inspect.signature(target).parameters)
 
 
 def check_type(key: str, value: Any, annotation: Any) -> None:
@@ -263,15 +239,11 @@ def shown(value: Any) -> str:
     return str(plain(value)).replace("'", "")
 
 
-def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    near = get_close_matches(word, list(candidates), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 def unknown_key(path: str, candidates: Iterable[str], hint: str = "") -> str:
     parent, _, key = path.rpartition(".")
     known = [name for name in dict.fromkeys(candidates) if name != key]
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"unknown key {path}{hint}; did you mean {parent + '.' if parent else ''}{near[0]}?"
-    return f"unknown key {path}{hint}; known here: {', '.join(name for name in known if not name.startswith('_'))}"
+    listed = ", ".join(name for name in known if not name.startswith("_"))
+    return f"unknown key {path}{hint}; {f'known here: {listed}' if listed else 'there are no keys there'}"

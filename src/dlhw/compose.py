@@ -4,25 +4,45 @@ from collections.abc import Sequence
 from string import Template
 
 from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import check, drop_foreign_keys, unknown_key
+from dlhw.check import check, drop_foreign_keys, shown, unknown_key
+from dlhw.config import hydra_session, shipped_groups
 from dlhw.errors import UserError
 from dlhw.explain import WHILE_COMPOSING, one_line
+from dlhw.hydra_keys import check_hydra, check_typed
 
 OF_ANY_STUDY = ("only", "seeds", "limit")
 
 
 def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
     """The config, with Hydra's own node under `hydra`; inside a `hydra_session`. Raises UserError."""
+    check_options(overrides)
     try:
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
+        check_hydra(config, overrides)
         settle(config, typed(config))
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
     return config
+
+
+def checked_for_hydra(overrides: Sequence[str], config_dir: str | None, sweep: bool) -> None:
+    """Compose what Hydra's own main is about to, and raise UserError for what it must not run."""
+    try:
+        with hydra_session(config_dir) as session:
+            words = [*session, *overrides]
+            loader = GlobalHydra.instance().config_loader()
+            mode = RunMode.MULTIRUN if sweep else RunMode.RUN
+            config = loader.load_configuration("config", words, mode)
+            HydraConfig.instance().set_config(config)
+            check_hydra(config, words)
+    except WHILE_COMPOSING as error:
+        raise UserError(one_line(error, config_dir)) from error
 
 
 def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Template:
@@ -31,6 +51,14 @@ def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Te
         return Template(compose("config", overrides=list(overrides), return_hydra_config=True).hydra.help.template)
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
+
+
+def check_options(overrides: Sequence[str]) -> None:
+    """Raises UserError for a list of options, of which Hydra would merge all."""
+    for word in overrides:
+        group, _, option = word.lstrip("+").partition("=")
+        if option.startswith("[") and group in shipped_groups():
+            raise UserError(f"{word}: an option is chosen by its name; to try several: -m {group}={option[1:-1]}")
 
 
 def typed(config: DictConfig) -> list[str]:
@@ -43,6 +71,7 @@ def settle(config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, 
 
     passed: see `check`.
     """
+    check_typed(config, overrides, "trust")
     settle_study(config)
     drop_foreign_keys(config, overrides)
     check(config, passed)
@@ -51,9 +80,15 @@ def settle(config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, 
 
 def settle_study(config: DictConfig) -> None:
     """Drop the keys that wait in config.yaml for a study where none is chosen. Raises UserError for unknown ones."""
-    if config.study is None or "tables" in config.study:
+    if config.study is None:
+        return
+    if not isinstance(config.study, DictConfig):
+        raise UserError(f"study={shown(config.study)}: holds a study's keys; choose one, as in study=NAME")
+    if "tables" in config.study:
         return
     for key in map(str, config.study):
         if key not in OF_ANY_STUDY:
             raise UserError(unknown_key(f"study.{key}", OF_ANY_STUDY))
+        if config.study[key] is not None:
+            raise UserError(f"study.{key}={shown(config.study[key])}: no study is chosen; add study=NAME")
     config.study = None

@@ -6,7 +6,7 @@ The keys of a part (data set, model, loss, optimizer, scheduler) are not here: i
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -18,6 +18,10 @@ from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import MISSING, DictConfig, OmegaConf
+
+from dlhw.errors import UserError
+from dlhw.interpolations import check_interpolations
+from dlhw.yaml_files import check_aliases
 
 GROUPS = ("dataset", "model", "loss", "optimizer", "scheduler")
 
@@ -44,6 +48,8 @@ class EarlyStopping:
     min_delta: float = at_least(0, 0.0)
 
 
+INTERVAL = r"[1-9]\d*(s|min|h)?|None"
+INTERVAL_RULE = "is a number of steps (500), a time (90s, 10min, 2h), or null"
 NAME_RULE = "names a folder: letters, digits, _ . + and -, beginning with a letter, a digit or _"
 
 
@@ -67,9 +73,10 @@ class Config:
     precision: str = one_of("auto", "fp32", "bf16", "fp64")
     threads: Any = at_least(1, "auto", "auto", at_most=1024)  # far more, and torch crashes
     channels_last: Any = one_of("auto", True, False)
-    compile: bool = False
+    compile: Any = one_of(False, True)
     cuda_graph: Any = one_of("auto", True, False)
-    sync_batchnorm: bool = False
+    deterministic: Any = one_of(False, True)
+    sync_batchnorm: Any = one_of(False, True)
     data_dir: str = "data"
     monitor: Monitor = field(default_factory=Monitor)
     early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
@@ -78,17 +85,19 @@ class Config:
     limit_batches: int | None = at_least(1, None)
     log_every: int = at_least(1, 1)
     loss_below: float | None = None
-    test_every_epoch: bool = False
+    test_every_epoch: Any = one_of(False, True)
     plots: str = one_of("all", "basic", "none")
     checkpoints: str = one_of("best_last", "last", "none")
+    checkpoint_every: Any = field(default="10min", metadata={"pattern": INTERVAL, "rule": INTERVAL_RULE})
     resume: str | None = None
+    trust: list[str] = field(default_factory=list)
     logger: Any = None
 
     study: Any = None
     seeds: int | None = at_least(1, None)
     on_error: str = one_of("continue", "stop")
-    rerun: bool = False
-    dry_run: bool = False
+    rerun: Any = one_of(False, True)
+    dry_run: Any = one_of(False, True)
 
 
 def run_name(choices: DictConfig) -> str:
@@ -123,6 +132,18 @@ OmegaConf.register_new_resolver("len", lambda items: None if items is None else 
 OmegaConf.register_new_resolver("prod", lambda *sizes: reduce(mul, sizes), replace=True)
 
 
+def config_folder(config_dir: str) -> Path:
+    """The user's own folder of options, as an absolute path. Raises UserError where there is none."""
+    folder = Path(config_dir)
+    try:
+        there = folder.is_dir()
+    except OSError:  # a name that is too long, or a folder that is closed
+        there = False
+    if not there:
+        raise UserError(f"--config-dir {config_dir}: is no folder; name one with options, as FOLDER/model/mine.yaml")
+    return folder.resolve()
+
+
 @contextmanager
 def hydra_session(config_dir: str | None = None) -> Iterator[list[str]]:
     """Hydra ready to compose from the shipped YAML files; yields the overrides that add the user's own folder.
@@ -133,12 +154,31 @@ def hydra_session(config_dir: str | None = None) -> Iterator[list[str]]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="dlhw"):
-            yield [] if config_dir is None else [f"hydra.searchpath=[{Path(config_dir).resolve().as_uri()}]"]
+            if config_dir is None:
+                yield []
+            else:
+                folder = config_folder(config_dir)
+                own = (path for group in (*shipped_groups(), "hydra") for path in (folder / group).rglob("*.yaml"))
+                check_aliases([*folder.glob("*.yaml"), *own])
+                yield [f"hydra.searchpath=[{folder.as_uri()}]"]
     finally:
         GlobalHydra.instance().hydra = outer
 
 
-def load_config(folder: Path) -> DictConfig:
-    """The saved config of a run: `.hydra/config.yaml`, typed by the schema. Raises OSError, YAMLError, OmegaConf's."""
+def load_config(folder: Path, trust: Sequence[str] = ()) -> DictConfig:
+    """The saved config of a run: `.hydra/config.yaml`, typed by the schema.
+
+    trust: as the user types it now. That the file has some of its own is no reason to trust anything: it may have come
+    from anywhere. Raises UserError where it has and nothing is typed, OSError, YAMLError, OmegaConf's.
+    """
+    check_aliases([folder / ".hydra" / "config.yaml"])
     saved = OmegaConf.load(folder / ".hydra" / "config.yaml")
-    return OmegaConf.merge(OmegaConf.structured(Config), saved)  # type: ignore[return-value]
+    if not isinstance(saved, DictConfig):
+        raise UserError("holds no mapping of keys to values")
+    config: DictConfig = OmegaConf.merge(OmegaConf.structured(Config), saved)  # type: ignore[assignment]
+    if untold := [module for module in config.trust if module not in trust]:
+        words = f"trust=[{','.join(untold)}]"
+        raise UserError(f"{words}: stands in a file, and counts only where you type it: if it is yours, add {words}")
+    check_interpolations(saved)
+    config.trust = list(trust)
+    return config

@@ -10,7 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from dlhw.check import check_values, unknown_key
 from dlhw.cli import in_one_line
 from dlhw.config import one_of
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError
+from dlhw.explain import of_a_file
+from dlhw.targets import check_trust
 
 HELP = """\
 dlhw-eval evaluates a run of dlhw again, rebuilt from its own saved config. The run's own files stay as they are; the
@@ -20,9 +22,11 @@ figures are printed and recorded in a new file in the run's folder, evaluations/
   dlhw-eval run=… split=val                                   the validation split
   dlhw-eval run=… 'images=[a.png,b.png]'                      predicted class and probability of your own images
   dlhw-eval run=… checkpoint=last device=cpu data_dir=/data   other weights, another device, data that has moved
+  dlhw-eval run=… export=FILE.safetensors                     the weights as a file of their own, instead of figures
 
 Keys: run, split (test, val, train), images, checkpoint (auto: those that the run tested; best; last),
-device (auto: the run's own where it is there; cpu, cuda, cuda:N, mps), data_dir (null: the run's own).
+device (auto: the run's own where it is there; cpu, cuda, cuda:N, mps), data_dir (null: the run's own),
+trust (modules of your own that the run's config names), export (a file).
 """
 
 
@@ -34,6 +38,8 @@ class EvalConfig:
     checkpoint: str = one_of("auto", "best", "last")
     device: str = "auto"
     data_dir: str | None = None
+    trust: list[str] = field(default_factory=list)
+    export: str | None = None
 
 
 def main() -> None:
@@ -45,6 +51,13 @@ def main() -> None:
 
 def evaluate() -> None:
     config = parse(sys.argv[1:])
+    if config.export is not None:
+        from dlhw.export import export
+
+        if config.images:
+            raise UserError(f"export={config.export} beside images: each asks for something else; type one")
+        export(config)
+        return
     from dlhw import evaluation
 
     if config.images:
@@ -65,6 +78,7 @@ def parse(words: list[str]) -> Any:
     try:
         config = OmegaConf.merge(OmegaConf.structured(EvalConfig), OmegaConf.from_dotlist(words))
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {first_line(error)}") from error
+        raise UserError(of_a_file(error)) from error
     check_values(config)  # type: ignore[arg-type]
+    check_trust(config.trust)
     return config

@@ -16,11 +16,17 @@ from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
+from dlhw.memory import in_parts
 from dlhw.one_run import display, judge
+from dlhw.out_of_memory import telling
 from dlhw.prepare import build_model, place, prepare, use_channels_last
+from dlhw.provenance import data_change
+from dlhw.results import times_tested, times_tested_since
 from dlhw.resume import read_json, saved_config
 
 log = logging.getLogger("dlhw")
+
+ELSEWHERE = "evaluate it on another device (device=cpu) or machine"
 
 
 def evaluate(asked: Any) -> dict[str, Any]:
@@ -33,12 +39,22 @@ def evaluate(asked: Any) -> dict[str, Any]:
         raise UserError(f"split=val: {folder} was trained with dataset.val_size=0; it has the splits test and train")
     state, name = weights(folder, asked.checkpoint, results, experiment.trainer.device)
     experiment.trainer.model.load_state_dict(state["model"])
-    with cpu_settings(experiment.threads):
-        figures, _ = judge(experiment, asked.split)
+    with (
+        cpu_settings(experiment.threads),
+        telling("a sample at a time", experiment.trainer.device, ELSEWHERE),
+        experiment.opened(asked.split) as split,
+    ):
+        figures, _ = judge(experiment, asked.split, split)
     for key, value in figures.items():
         shown = value if isinstance(value, float) else " ".join("-" if v is None else f"{v:.4f}" for v in value)
         log.info("%s %s", key, shown)
+    change = data_change(folder, experiment.data)
+    if change:
+        log.warning("warning: other data: %s", change)
     described = {"run": str(folder), "split": asked.split, "checkpoint": name, "epoch": state["epoch"]}
+    described["data_changed"] = None if change is None else bool(change)
+    if asked.split == "test":
+        described["test_evaluation"] = 1 + times_tested(folder) + times_tested_since(folder)
     told = {**described, **figures, "threads": experiment.threads, **environment(experiment.trainer.device)}
     path = folder / "evaluations" / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{time.time_ns() % 10**9:09d}.json"
     write_json(path, told)
@@ -62,8 +78,9 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
     preprocess = Preprocess.from_state_dict(state["inputs"], dtype, channels_last).to(device)
     channels, size = config.dataset.in_channels, config.dataset.image_size
     images = np.stack([read_image(path, channels, size) for path in asked.images])
-    with torch.no_grad(), cpu_settings(config.threads):
-        probs, preds = model(preprocess(torch.from_numpy(images).to(device))).softmax(1).max(1)
+    with torch.no_grad(), cpu_settings(config.threads), telling("an image at a time", device, ELSEWHERE):
+        outputs, _ = in_parts(model, preprocess(torch.from_numpy(images).to(device)), len(images))
+        probs, preds = outputs.softmax(1).max(1)
     classes = list(config.dataset.classes)
     answers = [(str(path), classes[int(k)], float(p)) for path, k, p in zip(asked.images, preds, probs, strict=True)]
     for path, name, prob in answers:
@@ -73,7 +90,7 @@ def classify(asked: Any) -> list[tuple[str, str, float]]:
 
 def run_config(folder: Path, asked: Any) -> tuple[DictConfig, dict[str, Any]]:
     """The run's config, with the device, precision and threads it had, so that its figures come out exactly again."""
-    config = saved_config(folder, "run")
+    config = saved_config(folder, "run", asked.trust)
     results = read_json(folder / "results.json")
     config.precision = results.get("precision", config.precision)
     if asked.device != "auto":
@@ -92,12 +109,7 @@ def weights(folder: Path, which: str, results: dict[str, Any], device: torch.dev
     """A checkpoint's state with the weights asked for under "model". auto: those that the run tested."""
     if which == "auto":
         which = "last" if results.get("best_epoch") is None else "best"
-    kept = folder / "checkpoints"
-    if which == "best" and not (kept / "best.pt").is_file() and (kept / "last.pt").is_file():
-        state = checkpoint.load(kept / "last.pt", device)  # checkpoints=last keeps the best weights inside
-        if state.get("best"):
-            return {**state, "model": state["best"], "epoch": state["monitor"]["best_epoch"]}, which
-    return checkpoint.load(kept / f"{which}.pt", device), which
+    return (checkpoint.load_best if which == "best" else checkpoint.load_last)(folder, device), which
 
 
 def read_image(path: str, in_channels: int, size: int) -> np.ndarray:

@@ -10,9 +10,13 @@ import yaml
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import check, did_you_mean
+from dlhw.check import check
+from dlhw.checkpoint import has_checkpoint
 from dlhw.config import load_config
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError, did_you_mean
+from dlhw.explain import of_a_file
+from dlhw.hydra_keys import typed_value
+from dlhw.yaml_files import unreadable
 
 WHOLE_RUN = ("cosine", "onecycle")  # schedules whose shape spans the run, so that its length cannot change
 
@@ -29,18 +33,19 @@ def reopen(folder: Path, overrides: Sequence[str]) -> Reopened:
 
     Raises UserError for a folder that holds no run, and for any other override.
     """
-    config = saved_config(folder, "resume")
+    config = saved_config(folder, "resume", typed_value(overrides, "trust") or ())
     asked = [override.lstrip("+~").partition("=") for override in overrides]
-    foreign = ["".join(parts) for parts in asked if parts[0] not in ("resume", "epochs")]
+    foreign = ["".join(parts) for parts in asked if parts[0] not in ("resume", "epochs", "trust")]
     if foreign:
         raise UserError(f"resume={folder}: a resumed run keeps its own config, so {foreign[0]} is refused; only epochs "
                         f"may be raised")  # fmt: skip
     results = read_json(folder / "results.json")
     finished = read_json(folder / "status.json").get("status") == "finished"
-    if epochs := [int(value) for key, _, value in asked if key == "epochs"]:
-        raise_epochs(config, epochs[-1], folder)
+    epochs = typed_value(overrides, "epochs")
+    if epochs is not None:
+        raise_epochs(config, int(epochs), folder)
         finished = finished and results.get("epochs") == config.epochs
-    if finished or (folder / "checkpoints" / "last.pt").is_file():
+    if finished or has_checkpoint(folder):
         return Reopened(config, finished, results)
     # A row is written just before its checkpoint: a run killed between its first two begins anew.
     if len(rows(folder)) > 1 or (rows(folder) and config.checkpoints == "none"):
@@ -66,20 +71,27 @@ def raise_epochs(config: DictConfig, epochs: int, folder: Path) -> None:
     config.epochs = epochs
 
 
-def saved_config(folder: Path, key: str) -> DictConfig:
-    """The checked config of the run in `folder`, which the user gave as `key`.
+def saved_config(folder: Path, key: str, trust: Sequence[str] = ()) -> DictConfig:
+    """The checked config of the run in `folder`, which the user gave as `key`. trust: as typed beside it.
 
     Raises UserError where there is none, or none that can be used.
     """
-    if not (folder / ".hydra" / "config.yaml").is_file():
+    if not holds_a_run(folder):
         siblings = [str(path) for path in folder.parent.glob("*")] if folder.parent.is_dir() else []
         raise UserError(f"{key}={folder}: holds no run (no .hydra/config.yaml){did_you_mean(str(folder), siblings)}")
     try:
-        config = load_config(folder)
+        config = load_config(folder, trust)
         check(config)
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, UserError) as error:
-        raise UserError(f"{folder / '.hydra' / 'config.yaml'}: {first_line(error)}") from error
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError, RecursionError, UserError) as error:
+        raise UserError(f"{folder / '.hydra' / 'config.yaml'}: {of_a_file(error)}") from error
     return config
+
+
+def holds_a_run(folder: Path) -> bool:
+    try:
+        return (folder / ".hydra" / "config.yaml").is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -87,5 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         contents: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     except ValueError as error:
-        raise UserError(f"{path} is damaged: {first_line(error)}") from error
+        raise UserError(f"{path} is damaged: {unreadable(error)}") from error
+    if not isinstance(contents, dict):
+        raise UserError(f"{path} is damaged: it holds no mapping of names to values")
     return contents

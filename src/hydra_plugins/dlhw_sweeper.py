@@ -42,25 +42,36 @@ class DlhwSweeper(Sweeper):
 
     def launch(self, folders: Sequence[Path], workers: int) -> None:
         """Have Hydra's launcher train the planned runs, each by the config that lies in its folder."""
-        from dlhw.sweep.launchers import kind, submit
+        from dlhw.sweep.launchers import kind, submit, train_in_workers
 
         config = self.config.copy()
         config.hydra.sweep.dir = str(folders[0].parent)
         launches = kind(config)
-        if launches == "joblib":
-            config.hydra.launcher.n_jobs = workers
         side_by_side = 1 if launches == "submitit_slurm" else workers  # Slurm gives each run cores of its own
         context = HydraContext(
             config_loader=PlannedRuns(side_by_side, launches == "joblib"), callbacks=self.context.callbacks
         )
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=self.task_function, config=config
-        )
-        words = [[str(folder)] for folder in folders]
-        if launches.startswith("submitit_"):
-            submit(launcher, words, 0, folders, workers)
+
+        def launcher(**settings: Any) -> Any:
+            config.hydra.launcher.update(settings)
+            return Plugins.instance().instantiate_launcher(
+                hydra_context=context, task_function=self.task_function, config=config
+            )
+
+        def train(folders: Sequence[Path], workers: int) -> None:
+            launcher(n_jobs=workers).launch(words_of(folders), initial_job_idx=0)
+
+        if launches == "joblib":
+            train_in_workers(train, folders, workers, config.on_error)
+        elif launches.startswith("submitit_"):
+            submit(launcher(), words_of(folders), 0, folders, workers)
         else:
-            launcher.launch(words, initial_job_idx=0)
+            launcher().launch(words_of(folders), initial_job_idx=0)
+
+
+def words_of(folders: Sequence[Path]) -> list[list[str]]:
+    """The overrides of each run, as PlannedRuns has them."""
+    return [[str(folder)] for folder in folders]
 
 
 class PlannedRuns:
@@ -79,7 +90,7 @@ class PlannedRuns:
 
         config = master_config.copy()
         with open_dict(config):
-            for key in [key for key in config if key not in ("hydra", "on_error")]:
+            for key in [key for key in config if key not in ("hydra", "on_error", "trust")]:
                 del config[key]
             config.parent, config.workers = self.parent, self.workers
             config.hydra.sweep.subdir = Path(sweep_overrides[0]).name

@@ -35,7 +35,7 @@ class VectorizedLauncher(Launcher):
         from dlhw.lanes.launch import train_planned
 
         folders = [Path(folder) for (folder,) in job_overrides]
-        train_planned(folders, self.max_lanes, self.config.on_error, self.train_alone)
+        train_planned(folders, self.max_lanes, self.config.on_error, self.train_alone, self.config.trust)
         return []
 
     def train_alone(self, folders: Sequence[Path]) -> None:

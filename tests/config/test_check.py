@@ -26,6 +26,9 @@ class Plain(nn.Module):
 """
 
 
+OWN = "trust=[own_classes]"
+
+
 @pytest.fixture
 def own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_classes.py").write_text(OWN_CLASSES)
@@ -99,7 +102,10 @@ def refusal(*overrides: str) -> str:
         ("optimizer.amsgrad=true", "add it as +optimizer.amsgrad=…"),
         ("optimizer.params=3", "unknown key optimizer.params"),
         ("model._target_=dlhw.model.fc.FCC", "cannot be imported"),
-        ("model._target_=nowhere.Net", "model._target_=nowhere.Net: cannot be imported: No module named 'nowhere'"),
+        (
+            "model._target_=nowhere.Net",
+            "model._target_=nowhere.Net: nowhere is not trusted; if it is yours, add trust=[nowhere]",
+        ),
         ("model.hidden=[8]", "known here: in_channels, image_size, num_classes, channels, "),
     ],
 )
@@ -112,6 +118,9 @@ def test_a_value(override: str, line: str | None) -> None:
 
 def test_a_name_that_is_near_in_its_module() -> None:
     assert refusal("model._target_=dlhw.model.fc.FCC").endswith("did you mean FC?")
+    assert refusal("model._target_=dlwh.model.fc.FC").endswith("did you mean dlhw?")
+    line = refusal("model._target_=nowhere.Net", "trust=[nowhere]")
+    assert line == "model._target_=nowhere.Net: cannot be imported: No module named 'nowhere'"
 
 
 def test_what_a_part_takes_beside_its_yaml() -> None:
@@ -127,30 +136,30 @@ def test_an_interpolation_of_the_users() -> None:
 @pytest.mark.usefixtures("own_classes")
 class TestAClassOfTheUsersOwn:
     def test_takes_what_it_names(self) -> None:
-        config = compose("model._target_=own_classes.Net", "+model.width=3")
+        config = compose(OWN, "model._target_=own_classes.Net", "+model.width=3")
         assert set(config.model) == {"_target_", "num_classes", "width"}
         assert config.model.num_classes == 10
 
     def test_a_misspelt_key(self) -> None:
-        line = refusal("model._target_=own_classes.Net", "+model.widht=3")
+        line = refusal(OWN, "model._target_=own_classes.Net", "+model.widht=3")
         assert line == "unknown key model.widht (own_classes.Net takes no such key); did you mean model.width?"
 
     def test_a_key_of_the_option_that_was_chosen(self) -> None:
-        assert "model.pool" in refusal("model._target_=own_classes.Net", "model.pool=max")
+        assert "model.pool" in refusal(OWN, "model._target_=own_classes.Net", "model.pool=max")
 
     def test_a_wrong_type(self) -> None:
-        line = refusal("model._target_=own_classes.Net", "+model.width=wide")
+        line = refusal(OWN, "model._target_=own_classes.Net", "+model.width=wide")
         assert line.startswith("model.width=wide: must be ")
 
     def test_open_ended(self) -> None:
-        assert compose("model._target_=own_classes.Anything", "+model.depth=3").model.depth == 3
+        assert compose(OWN, "model._target_=own_classes.Anything", "+model.depth=3").model.depth == 3
 
     def test_without_a_constructor(self) -> None:
-        assert set(compose("model._target_=own_classes.Plain").model) == {"_target_"}
-        assert "unknown key model.width" in refusal("model._target_=own_classes.Plain", "+model.width=3")
+        assert set(compose(OWN, "model._target_=own_classes.Plain").model) == {"_target_"}
+        assert "unknown key model.width" in refusal(OWN, "model._target_=own_classes.Plain", "+model.width=3")
 
     def test_a_misspelt_class(self) -> None:
-        assert refusal("model._target_=own_classes.Nett").endswith("did you mean Net?")
+        assert refusal(OWN, "model._target_=own_classes.Nett").endswith("did you mean Net?")
 
 
 def test_a_saved_config_is_what_was_composed(tmp_path: Path) -> None:

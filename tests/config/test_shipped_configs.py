@@ -1,6 +1,7 @@
 """Every shipped YAML composes, passes the strict check and is bound to its constructor; nothing is loaded."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -9,10 +10,11 @@ from shipped import COMPANIONS, CONF, FILES, GROUPS, options
 from torch import nn
 
 from dlhw.build import build
-from dlhw.check import SUPPLIED, locate, signature_of
+from dlhw.check import SUPPLIED
 from dlhw.compose import composed
 from dlhw.config import GROUPS as PARTS
 from dlhw.config import hydra_session
+from dlhw.targets import signature_of
 
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 
@@ -37,7 +39,7 @@ def test_every_option_is_built(choice: str) -> None:
     model = build(config.model, "model")
     loss = build(config.loss, "loss")
     optimizer = build(config.optimizer, "optimizer", list(model.parameters()))
-    takes = signature_of(locate(config.scheduler._target_, "scheduler"))
+    takes = signature_of(resolve_name(config.scheduler._target_))
     facts = {name: 10 for name in SUPPLIED["scheduler"] if name in takes and name != "optimizer"}
     schedule = build(config.scheduler, "scheduler", optimizer, **facts)
 
