@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3 python; do \
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: run test lint types bench bench-gpu bench-shown bench-lightning clean
+.PHONY: run test fuzz lint types torture faults test-hydra-next bench bench-gpu bench-shown bench-lightning clean
 run: $(SET_UP)
 	$(BIN)/dlhw
 
@@ -19,9 +19,20 @@ lint: $(SET_UP)
 types: $(SET_UP)
 	$(BIN)/mypy
 
+# Runs and sweeps killed at random moments and gone on with; every call that changes a file made to fail. Minutes each.
+torture: $(SET_UP)
+	$(BIN)/python tests/torture/campaign.py --kills 200
+
+faults: $(SET_UP)
+	$(BIN)/python -m pytest -m slow -n 4 -rP tests/faults
+
+# Thousands of bad commands: each is refused in one line, or truly valid. `make fuzz FUZZ='--seed 1 --templates'`
+fuzz: $(SET_UP)
+	$(BIN)/python tests/fuzz/fuzz_campaign.py $(FUZZ)
+
 # Every benchmark that applies, one at a time, then pictures and tables; `make bench-NAME` runs benchmarks/NAME.py alone.
 # On a GPU: `make bench-gpu`. Beside Lightning, which gets a virtual environment of its own: `make bench-lightning`.
-BENCHMARKS := startup training_loop evaluation large_nets scaling sweep lanes numpy_conv lightning_loop
+BENCHMARKS := startup training_loop evaluation large_nets scaling sweep load lanes numpy_conv lightning_loop
 GPU_BENCHMARKS := training_loop evaluation large_nets sweep lanes lightning_loop
 LIGHTNING := .venv-lightning
 PYTHON_OF = $(firstword $(if $(filter lightning_loop,$1),$(wildcard $(LIGHTNING)/bin/python)) $(BIN)/python)
@@ -56,6 +67,20 @@ $(LIGHTNING)/.set-up: $(SET_UP)
 	$(LIGHTNING)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[lightning]'
 	@touch $@
 
+# With the release candidate of the next Hydra, which .venv does not have; its two deprecations are put up with.
+HYDRA_NEXT := .venv-hydra-next
+test-hydra-next: $(HYDRA_NEXT)/.set-up
+	PYTHONWARNINGS=ignore $(HYDRA_NEXT)/bin/python -m pytest tests/config tests/cli tests/sweep \
+	  -W ignore:register_new_resolver -W ignore::hydra.errors.Hydra15MigrationWarning
+
+$(HYDRA_NEXT)/.set-up: $(SET_UP)
+	$(BIN)/python -m venv --without-pip $(HYDRA_NEXT)
+	site=$$($(BIN)/python $(SITE)) && \
+	  echo "import site; site.addsitedir('$$site')" > $$($(HYDRA_NEXT)/bin/python $(SITE))/project.pth
+	$(HYDRA_NEXT)/bin/python -m pip install --quiet --no-deps --pre --ignore-installed --editable . \
+	  'hydra-core>=1.4.0rc3,<1.5' 'omegaconf>=2.4.1rc1,<2.5'
+	@touch $@
+
 $(SET_UP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "dlhw needs Python 3.11, 3.12 or 3.13; name one: make $(MAKECMDGOALS) PYTHON=…"; exit 2; }
 	$(PYTHON) -m venv .venv
@@ -63,4 +88,4 @@ $(SET_UP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lightning build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-lightning .venv-hydra-next build dist .pytest_cache .ruff_cache .mypy_cache

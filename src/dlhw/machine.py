@@ -16,6 +16,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from dlhw.errors import UserError
+from dlhw.memory import bounded
 
 
 def choose_device(device: str) -> torch.device:
@@ -117,7 +118,7 @@ def choose_threads(threads: int | str, flops_per_step: float, share: int | None 
 
 @contextmanager
 def cpu_settings(threads: int) -> Iterator[None]:
-    """Run with so many CPU threads, subnormals flushed to zero, and freed memory kept by the process.
+    """Run with so many CPU threads, subnormals flushed to zero, freed memory kept, and no more than the machine has.
 
     Adam's moments fill with subnormal numbers, which a CPU computes slowly and which no float32 weight can feel.
     The thread count and the flushing are put back afterwards, since a notebook goes on.
@@ -127,12 +128,30 @@ def cpu_settings(threads: int) -> Iterator[None]:
     flushes = torch.set_flush_denormal(True)
     keep_freed_memory()
     try:
-        with numpys_blas().limit(limits=threads, user_api="blas"):
+        with numpys_blas().limit(limits=threads, user_api="blas"), bounded():
             yield
     finally:
         torch.set_num_threads(before)
         if flushes:
             torch.set_flush_denormal(False)
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """torch's algorithms that give the same bits again, which on CUDA are not always the usual ones.
+
+    An operation that has none raises RuntimeError, in torch's words.
+    """
+    if not wanted:  # to ask for what is so anyway would import torch's compiler
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS first runs
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @cache  # finding the libraries takes milliseconds

@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -45,6 +45,7 @@ class DlhwSweeper(Sweeper):
         from dlhw.sweep.launchers import kind, submit, train_in_workers
 
         config = self.config.copy()
+        OmegaConf.set_readonly(config.hydra, False)  # as Hydra 1.4 has it
         config.hydra.sweep.dir = str(folders[0].parent)
         launches = kind(config)
         side_by_side = 1 if launches == "submitit_slurm" else workers  # Slurm gives each run cores of its own

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 @dataclass
@@ -44,6 +44,7 @@ class VectorizedLauncher(Launcher):
         from hydra_plugins.dlhw_sweeper import DlhwSweeper
 
         config: Any = self.config.copy()
+        OmegaConf.set_readonly(config.hydra, False)  # as Hydra 1.4 has it
         config.hydra.launcher = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
         sweeper = DlhwSweeper()
         sweeper.setup(hydra_context=self.context, task_function=self.task_function, config=config)

@@ -28,6 +28,7 @@ def plan(folder: Path, *overrides: str) -> Path:
     typed = {override.partition("=")[0]: override for override in overrides}
     with hydra_session():
         config = composer().compose(list(typed.values()))
+    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(config))
     return folder
 

@@ -77,8 +77,9 @@ def test_a_net_that_shares_its_dropout_layer(tmp_path, monkeypatch):
         "    def forward(self, x):\n        return self.b(self.drop(self.a(self.drop(x.flatten(1)))))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    runs = [(*TINY, "dataset.image_size=8", "model._target_=twice.Net", f"seed={seed}") for seed in (0, 1)]
-    assert "dropout layer drop is used twice" in grouped(plan_all(tmp_path, runs), None).told()
+    own = ("model._target_=twice.Net", "trust=[twice]")
+    runs = [(*TINY, "dataset.image_size=8", *own, f"seed={seed}") for seed in (0, 1)]
+    assert "dropout layer drop is used twice" in grouped(plan_all(tmp_path, runs), None, ["twice"]).told()
 
 
 def test_groups_are_as_large_as_memory_and_max_lanes_allow(tmp_path, monkeypatch):

@@ -7,6 +7,8 @@ from planned_runs import FC, TINY, alone, column, in_lanes, plan, plan_all, resu
 
 from dlhw.checkpoint import Checkpoints
 from dlhw.files import write_json
+from dlhw.jobs import taken_up
+from dlhw.lanes.launch import train_planned
 from dlhw.lanes.program import Program
 from dlhw.lanes.train import train_lanes
 from dlhw.record import Record
@@ -164,6 +166,38 @@ def test_too_large_a_group_goes_in_halves(tmp_path, monkeypatch):
     train_lanes(folders, "continue")
     assert [results(folder)["lanes"] for folder in folders] == [1, 1, 1]
     assert [column(folder, "epoch", "metrics.csv") for folder in folders] == [[1, 2, 3]] * 3
+
+
+def test_a_lane_for_which_there_is_no_room_is_handed_back(tmp_path, monkeypatch):
+    folders, step = plan_all(tmp_path, seeds(0, 1, 2)), Program.train_step
+
+    def too_large(self, groups):
+        if len(groups) > 1 or self.trainers[0].shuffle.initial_seed() == 1:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        return step(self, groups)
+
+    monkeypatch.setattr(Program, "train_step", too_large)
+    monkeypatch.setattr("dlhw.lanes.group.refusal", lambda trainer: "")  # which tries two lanes
+    trained = []
+    train_planned(folders, None, "continue", trained.extend)
+    assert trained == [folders[1]]
+    assert [status(folder)["status"] for folder in folders] == ["finished", "interrupted", "finished"]
+    train_alone(folders[1])
+    assert status(folders[1])["status"] == "finished"
+
+
+def test_lanes_that_cannot_all_be_prepared_go_in_halves(tmp_path, monkeypatch):
+    folders, calls = plan_all(tmp_path, seeds(0, 1, 2, 3)), []
+
+    def prepared(record, share, trust):
+        calls.append(record)
+        if len(calls) == 3:  # beside two that are there
+            raise MemoryError
+        return taken_up(record, share, trust)
+
+    monkeypatch.setattr("dlhw.lanes.lane.taken_up", prepared)
+    assert train_lanes(folders, "continue") == []
+    assert [results(folder)["lanes"] for folder in folders] == [2, 2, 2, 2]
 
 
 def test_results_name_the_threads_of_the_group(tmp_path, monkeypatch):

@@ -8,29 +8,36 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-RUNS = 6
+RUNS = 10
 LINE = (
     str(Path(sys.executable).parent / "dlhw"),
     *("-m", "model=fc", "model.hidden=[8]", "epochs=4", "plots=none", "dataset.train_size=200", "batch_size=20"),
-    *("model.dropout=0.2", f"seed=range({RUNS})", "hydra.launcher.n_jobs=2", "name=killed"),
+    *("model.dropout=0.2", f"seed=range({RUNS})", "name=killed"),
 )
+TWO_WORKERS = "hydra.launcher.n_jobs=2"
 TIMINGS = ("seconds", "samples_per_second")
 
 
-def start(place: Path) -> "subprocess.Popen[str]":
+def start(place: Path, launcher: str = TWO_WORKERS) -> "subprocess.Popen[str]":
     """A sweep in a process group of its own."""
     place.mkdir(exist_ok=True)
     return subprocess.Popen(
-        LINE, cwd=place, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*LINE, launcher],
+        cwd=place,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
-def undisturbed(place: Path) -> str:
-    process = start(place)
+def undisturbed(place: Path, launcher: str = TWO_WORKERS) -> str:
+    process = start(place, launcher)
     out, _ = process.communicate(timeout=300)
     assert process.returncode == 0, out
     return out
@@ -72,43 +79,71 @@ def kill_all(parent: int) -> None:
 KILLS: tuple[Callable[[int], None], ...] = (kill_parent, kill_worker, kill_all)
 
 
-def disturb(place: Path, kill: Callable[[int], None], reached: Callable[[float], bool]) -> None:
-    """Start the sweep, kill when it has got where `reached` (given its seconds) wants it, and type the line again."""
+def disturb(place: Path, kill: Callable[[int], None], reached: Callable[[int], bool]) -> "subprocess.Popen[str]":
+    """Start the sweep and kill when it has got where `reached`, given its process, wants it."""
     process = start(place)
-    began = time.monotonic()
-    while process.poll() is None and not reached(time.monotonic() - began):
+    while process.poll() is None and not reached(process.pid):
         time.sleep(0.01)
     if process.poll() is None:  # else it was quicker than the moment
         kill(process.pid)
     if kill is kill_worker:
         process.communicate(timeout=300)  # a sweep whose worker is killed goes on by itself
-    kept = finished(place)
-    undisturbed(place)
-    process.communicate(timeout=60)
+    return process
+
+
+def assert_kept(kept: dict[Path, bytes]) -> None:
     assert {path: path.read_bytes() for path in kept} == kept
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, str]], float]:
-    """What an undisturbed sweep leaves, and the seconds that it takes."""
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What an undisturbed sweep leaves, without workers, whose start takes the most."""
     place = tmp_path_factory.mktemp("undisturbed")
-    began = time.monotonic()
-    undisturbed(place)
-    seconds = time.monotonic() - began
+    undisturbed(place, "hydra/launcher=basic")
     rows = summary(place)
     assert [row["status"] for row in rows] == ["finished"] * RUNS
-    return rows, seconds
+    return rows
 
 
-@pytest.mark.parametrize("kill", KILLS)
-def test_after_the_first_finished_run(kill: Callable[[int], None], tmp_path: Path, whole: tuple[object, float]) -> None:
-    disturb(tmp_path, kill, lambda seconds: any(tmp_path.glob("outputs/sweeps/*/*/results.json")))
-    assert summary(tmp_path) == whole[0]
+def test_each_kill_in_turn(tmp_path: Path, whole: list[dict[str, str]]) -> None:
+    """Each when one more run is finished, of the sweep that the one before left; its orphans may be at work still."""
+    processes = []
+    for kill in (kill_parent, kill_all, kill_worker):
+        kept = finished(tmp_path)
+
+        def one_more(parent: int, kill: Callable[[int], None] = kill, before: int = len(results(tmp_path))) -> bool:
+            return len(results(tmp_path)) > before and (kill is not kill_worker or bool(workers(parent)))
+
+        processes.append(disturb(tmp_path, kill, one_more))
+        assert_kept(kept)
+    kept = finished(tmp_path)
+    undisturbed(tmp_path)
+    assert_kept(kept)
+    for process in processes:
+        process.communicate(timeout=60)
+    assert summary(tmp_path) == whole
+
+
+def results(place: Path) -> list[Path]:
+    return [*place.glob("outputs/sweeps/*/*/results.json")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("repetition", range(20))
-def test_at_a_random_moment(repetition: int, tmp_path: Path, whole: tuple[object, float]) -> None:
-    moment = random.Random(repetition).uniform(0, 0.9 * whole[1])
-    disturb(tmp_path, KILLS[repetition % 3], lambda seconds: seconds > moment)
-    assert summary(tmp_path) == whole[0]
+def test_at_a_random_moment(
+    repetition: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, whole: list[dict[str, str]]
+) -> None:
+    moment = time.monotonic() + random.Random(repetition).uniform(0, 0.9 * seconds_undisturbed(tmp_path_factory))
+    process = disturb(tmp_path, KILLS[repetition % 3], lambda parent: time.monotonic() > moment)
+    kept = finished(tmp_path)
+    undisturbed(tmp_path)
+    process.communicate(timeout=60)
+    assert_kept(kept)
+    assert summary(tmp_path) == whole
+
+
+@cache
+def seconds_undisturbed(tmp_path_factory: pytest.TempPathFactory) -> float:
+    began = time.monotonic()
+    undisturbed(tmp_path_factory.mktemp("timed"))
+    return time.monotonic() - began

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlhw.capture.graph import Graph
-from dlhw.errors import first_line
+from dlhw.errors import first_line, lacks_memory
 
 log = logging.getLogger("dlhw_sweep")
 
@@ -35,9 +35,9 @@ class Captured:
     def try_to_capture(self, shapes: tuple[torch.Size, ...], tensors: Sequence[Tensor]) -> None:
         try:
             self.graphs[shapes] = Graph(self.function, tensors, put_back(self.changed))
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if lacks_memory(error):
+                raise
             self.fails = True
             log.info("lanes go without a CUDA graph, whose capture failed: %s", first_line(error))
 

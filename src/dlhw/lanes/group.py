@@ -6,22 +6,24 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import locate
+from dlhw.checkpoint import stopped_within_epoch
 from dlhw.config import GROUPS, load_config
 from dlhw.dataset.batches import Splits
-from dlhw.dataset.memory import free_bytes
-from dlhw.errors import first_line
+from dlhw.dataset.held_out import tensor_bytes
+from dlhw.errors import UserError, first_line
 from dlhw.lanes.optim import NUMBERS, RULES
 from dlhw.lanes.rehearsal import refusal
 from dlhw.machine import cpu_settings
+from dlhw.memory import free_bytes
 from dlhw.prepare import Experiment, prepare
 from dlhw.sweep.identity import digest
+from dlhw.targets import locate
 
 FREE = (  # keys in which the lanes of a group may differ; each has a schedule, a monitor and a logger of its own
-    *("name", "seed", "scheduler", "monitor", "early_stopping", "loss_below", "plots", "checkpoints", "logger"),
+    *("name", "seed", "scheduler", "monitor", "early_stopping", "loss_below", "plots", "checkpoints"),
+    *("checkpoint_every", "logger"),
     *("resume", "study", "seeds", "on_error", "rerun", "dry_run"),
 )
 FREE_OF_PARTS = {
@@ -48,13 +50,16 @@ class Grouping:
         return ", ".join([*words, *([f"{len(self.alone)} run(s) alone: {reasons}"] if self.alone else [])])
 
 
-def grouped(folders: Sequence[Path], max_lanes: int | None) -> Grouping:
+def grouped(folders: Sequence[Path], max_lanes: int | None, trust: Sequence[str] = ()) -> Grouping:
     """Group planned runs by the configs in their folders. One run of each kind is prepared, and two lanes rehearsed."""
     found: dict[str, list[Path]] = {}
-    configs = {folder: load_config(folder) for folder in folders}
-    for folder, config in configs.items():
-        found.setdefault(kind(config), []).append(folder)
+    configs = {folder: load_config(folder, trust) for folder in folders}
     grouping = Grouping([], {})
+    for folder, config in configs.items():
+        if stands_apart(folder):
+            grouping.alone[folder] = "it stopped within an epoch"
+        else:
+            found.setdefault(kind(config), []).append(folder)
     for alike in found.values():
         reason, room = fit(configs[alike[0]]) if len(alike) > 1 else ("no other run is like it", 1)
         room = min(room, max_lanes or room)
@@ -63,6 +68,14 @@ def grouped(folders: Sequence[Path], max_lanes: int | None) -> Grouping:
         else:
             grouping.together += evenly(alike, room)
     return grouping
+
+
+def stands_apart(folder: Path) -> bool:
+    """Whether a run is in the middle of an epoch, where lanes have no place for it."""
+    try:
+        return stopped_within_epoch(folder)
+    except UserError:  # its own training will tell
+        return True
 
 
 def kind(config: DictConfig) -> str:
@@ -84,7 +97,7 @@ def fit(config: DictConfig) -> tuple[str, int]:
     """Why runs like this one must train alone, empty if they need not; and how many lanes there is room for."""
     if str(config.backend._target_).rpartition(".")[2] != "torch_backend":
         return "their backend is not torch", 1
-    if locate(config.optimizer._target_, "optimizer") not in RULES:
+    if locate(config.optimizer._target_, "optimizer", config.trust) not in RULES:
         return f"{config.optimizer._target_} has no rule for lanes", 1
     if config.compile:
         return "compile=true", 1
@@ -111,9 +124,7 @@ def lane_bytes(experiment: Experiment) -> int:
 
 def data_bytes(splits: Splits) -> int:
     """Of the tensors that the splits hold."""
-    parts = [split for split in (splits.train, splits.val, splits.test) if split is not None]
-    tensors = [value for split in parts for value in vars(split).values() if isinstance(value, torch.Tensor)]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor_bytes(split) for split in (splits.train, splits.val, splits.test) if split is not None)
 
 
 def evenly(folders: Sequence[Path], most: int) -> list[list[Path]]:

@@ -2,18 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dlhw.config import load_config
-from dlhw.errors import UserError
+from dlhw.errors import UserError, lacks_memory
 from dlhw.jobs import taken_up
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.objective import described
 from dlhw.machine import cores
 from dlhw.one_run import announce, finish, logged, stops_early, take
 from dlhw.progress import tell
+from dlhw.provenance import note_data
 from dlhw.record import Record
 
 log = logging.getLogger("dlhw")
@@ -22,7 +23,7 @@ log = logging.getLogger("dlhw")
 class Lane:
     """A planned run, from its last checkpoint to its end. Whatever breaks it off is its own affair."""
 
-    def __init__(self, folder: Path, on_error: str) -> None:
+    def __init__(self, folder: Path, on_error: str, trust: Sequence[str] = ()) -> None:
         """Hold the folder and prepare; `ended` where either failed. on_error: "stop" begins none after a failure."""
         self.record = Record(folder)
         self.on_error = on_error
@@ -35,19 +36,25 @@ class Lane:
             return
         with self.doing():
             self.record.status("running")
-            self.threads = load_config(folder).threads  # as typed
-            self.experiment, self.checkpoints = taken_up(self.record, share=cores())
+            self.threads = load_config(folder, trust).threads  # as typed
+            self.experiment, self.checkpoints = taken_up(self.record, cores(), trust)
             self.trainer, self.config = self.experiment.trainer, self.experiment.config
             self.generators = Generators(self.trainer.device)
             self.log_row = self.held.enter_context(logged(self.experiment, folder))
 
     @contextmanager
     def doing(self) -> Iterator[None]:
-        """What is done in this lane's name: its log has the lines, and an error ends it, and goes no further."""
+        """What is done in this lane's name: its log has the lines, and an error ends it, and goes no further.
+
+        But for a lack of memory, which is that of all lanes together: see train.py.
+        """
         try:
             with self.record.logged(), self.record.told():
                 yield
-        except Exception:  # its traceback is in status.json
+        except Exception as error:  # its traceback is in status.json
+            if lacks_memory(error):
+                self.held.close()
+                raise
             if self.on_error == "stop":
                 (self.record.folder.parent / ".stop").touch()
             self.end()
@@ -65,6 +72,7 @@ class Lane:
         self.config.threads = self.experiment.threads = threads
         with self.doing():
             self.record.config(self.config)
+            note_data(self.record.folder, self.experiment.data)
             announce(self.experiment, self.record)
             log.info("one of %d lanes that train as one program; seconds are those of all of them", lanes)
             self.finish_if_done()

@@ -9,7 +9,8 @@ from torch import Tensor
 from dlhw.distributed import Batch
 from dlhw.lanes.program import Program
 from dlhw.metrics import Metrics
-from dlhw.trainer import Split, Steps, Trainer, figures_of, grouped
+from dlhw.passes import Steps, figures_of
+from dlhw.trainer import Split, Trainer, grouped
 
 
 class Passes(NamedTuple):

@@ -2,7 +2,7 @@
 
 import warnings
 
-from dlhw.errors import first_line
+from dlhw.errors import first_line, lacks_memory
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.program import Program
 from dlhw.trainer import Trainer
@@ -17,6 +17,8 @@ def refusal(trainer: Trainer) -> str:
     try:
         rehearse(trainer)
     except Exception as error:
+        if lacks_memory(error):
+            return "memory does not hold two lanes"
         return f"vmap does not take {type(trainer.model).__name__} and {type(trainer.loss_fn).__name__}: {told(error)}"
     return ""
 

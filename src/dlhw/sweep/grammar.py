@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +19,8 @@ from dlhw.sweep.identity import ABOUT_THE_SWEEP, safe
 from dlhw.sweep.plan import Composer, Plan, Planned, make_plan
 from dlhw.sweep.study import Study, read_study, run_list
 
+MOST_RUNS = 10_000
+
 
 def plan_of(arguments: Sequence[str], config: DictConfig, context: HydraContext) -> Plan:
     """The plan that a command line asks for; config: as Hydra composed it for the whole sweep. Raises UserError."""
@@ -27,13 +31,14 @@ def plan_of(arguments: Sequence[str], config: DictConfig, context: HydraContext)
     except USERS_FAULT as error:
         raise UserError(one_line(error)) from error
     for override in parsed:
-        if override.is_sweep_override() and root(override.key_or_group) in ABOUT_THE_SWEEP:
+        if override.is_sweep_override() and root(override.key_or_group) in (*ABOUT_THE_SWEEP, "trust"):
             raise UserError(f"{override.input_line}: it is of the sweep as a whole and cannot be swept; type one value")
     words = [override.input_line or "" for override in parsed if root(override.key_or_group) not in ABOUT_THE_SWEEP]
     if "tables" in (config.study or ()):
         return of_study(config, words, composer)
     if of_a_study := [word for word in arguments if word.startswith("study.")]:
         raise UserError(f"{of_a_study[0]}: no study is chosen; add study=NAME")
+    check_number(parsed, config.seeds)
     runs = combinations(words, composer.parser)
     keys = [] if not runs else list(runs[0].values)
     if config.seeds is not None:
@@ -63,6 +68,21 @@ def of_study(config: DictConfig, typed: Sequence[str], composer: Composer) -> Pl
     if study.only or study.seeds:  # a part of the study, or more of it: it goes where the whole lies
         plan.whole = [job.hash for job in planned(replace(study, only=None, seeds=None)).jobs]
     return plan
+
+
+def check_number(overrides: Sequence[Override], seeds: int | None) -> None:
+    """Raises UserError for more runs than anyone can mean, before they are counted out."""
+    runs = prod(map(how_many, overrides)) * (seeds or 1)
+    if runs > MOST_RUNS:
+        raise UserError(f"the sweep has {runs:.3g} runs, more than {MOST_RUNS:,}; sweep over fewer values")
+
+
+def how_many(override: Override) -> float:
+    """The values of an override; 1 where only the files tell."""
+    values = override.value()
+    if isinstance(values, RangeSweep) and values.start is not None and values.stop is not None and values.step:
+        return max(0, (float(values.stop) - float(values.start)) / float(values.step))
+    return len(values.list) if isinstance(values, ChoiceSweep) else 1
 
 
 def combinations(words: Sequence[str], parser: OverridesParser) -> list[Planned]:

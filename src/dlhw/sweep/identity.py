@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from dlhw.config import GROUPS, Config
 
 # Keys that change what is shown or where, and nothing that a run computes.
-NO_PART_OF_A_RESULT = ("name", "plots", "data_dir", "resume", "logger")
+NO_PART_OF_A_RESULT = ("name", "plots", "data_dir", "resume", "trust", "logger")
 ABOUT_THE_SWEEP = ("study", "seeds", "on_error", "rerun", "dry_run")
 WORKERS = ("num_workers", "resident", "download")  # of a data set: how its images get to the device
 

@@ -3,12 +3,11 @@
 import logging
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from dlhw import fingerprint
 from dlhw.errors import UserError, first_line
 from dlhw.files import read_json, write_json, write_text
+from dlhw.provenance import noted_data
 from dlhw.sweep.plan import Job, Plan
 from dlhw.sweep.watch import Watch, in_words
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dlhw.sweep.preflight import Expectation  # which imports torch
 
 log = logging.getLogger("dlhw_sweep")
-
-ATTEMPTS = 3  # at a run whose worker is killed
 
 
 @dataclass
@@ -69,6 +67,10 @@ class Sweep:
         finished = [job for job in self.plan.jobs if self.status(job) == "finished"]
         return [job for job in finished if is_stale(self.folder_of(job), of_files)]
 
+    def begun_on_other_data(self) -> list[Job]:
+        """Unfinished runs that would be refused if they went on."""
+        return [job for job in self.missing() if has_other_data(self.folder_of(job))]
+
     def run(self, launch: Callable[[list[Path]], None]) -> bool:
         """Train what is missing; whether every run of the plan is finished now. `launch` trains the runs of folders."""
         self.announce()
@@ -76,7 +78,7 @@ class Sweep:
             return True
         with self.held():
             if self.options.rerun:
-                self.set_aside(self.stale())
+                self.set_aside([*self.stale(), *self.begun_on_other_data()])
             todo = sorted(self.missing(), key=lambda job: -job.seconds)  # no long one is left for the end
             self.write_down(todo)
             if todo:
@@ -137,6 +139,7 @@ class Sweep:
         for job in todo:
             folder = self.folder_of(job)
             if not (folder / ".hydra" / "config.yaml").is_file():
+                folder.mkdir(exist_ok=True)
                 write_text(folder / ".hydra" / "overrides.yaml", yaml.safe_dump(job.planned.overrides))
                 write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(job.config))
         (self.folder / ".stop").unlink(missing_ok=True)
@@ -173,19 +176,9 @@ class Sweep:
         return {run["hash"]: run for run in before if all(table in tables for table, _ in run["rows"])}
 
     def train(self, todo: list[Job], launch: Callable[[list[Path]], None]) -> None:
-        """Hand the runs to the launcher, again where a worker is killed, while the display follows their files."""
-        attempts = 1
+        """Hand the runs to the launcher, while the display follows their files."""
         with Watch([(job.name.rpartition("-")[0], self.folder_of(job)) for job in todo], self.options.workers):
-            while todo:
-                try:
-                    launch([self.folder_of(job) for job in todo])
-                    break
-                except BrokenProcessPool:
-                    todo = [job for job in todo if self.status(job) in ("queued", "running", "interrupted")]
-                    attempts += 1
-                    if attempts > ATTEMPTS:
-                        break
-                    log.info("a worker was killed (out of memory?); %d runs go on", len(todo))
+            launch([self.folder_of(job) for job in todo])
         for job in todo:
             if self.status(job) == "running":  # its process is gone without a word
                 write_json(self.folder_of(job) / "status.json", {"status": "interrupted", "error": "killed"})
@@ -194,9 +187,9 @@ class Sweep:
         """Move finished runs out of the way: nothing is overwritten."""
         for job in jobs:
             folder = self.folder_of(job)
-            aside = self.folder / ".replaced" / f"{folder.name}-{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-            aside.parent.mkdir(exist_ok=True)
-            folder.rename(aside)
+            replaced = self.folder / ".replaced"
+            replaced.mkdir(exist_ok=True)
+            folder.rename(next(path for n in count(1) if not (path := replaced / f"{folder.name}-{n}").exists()))
 
     def failures(self) -> list[str]:
         """A line for each run that is not finished: its name and what went wrong."""
@@ -225,3 +218,9 @@ def is_stale(folder: Path, of_files: Callable[[Path], str]) -> bool:
     if "code" in results and results["code"] != fingerprint.of_code(targets):
         return True
     return bool(data) and data["files"] != of_files(Path(data["folder"]))
+
+
+def has_other_data(folder: Path) -> bool:
+    """Whether an unfinished run began with other data than today's."""
+    noted = noted_data(folder)
+    return noted is not None and noted[1] != fingerprint.contents(noted[0])

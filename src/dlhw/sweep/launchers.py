@@ -1,10 +1,13 @@
 """Hydra's launchers: how many runs each trains at once, and a way to wait that outlasts the loss of one."""
 
+import logging
 import os
+import re
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
 from dlhw.sweep.launch import status_of
+from dlhw.sweep.watch import changed
 
+log = logging.getLogger("dlhw_sweep")
+
+ATTEMPTS = 3  # at workers that are killed before they begin a run
 LOOK = 0.2  # seconds between two looks at the jobs of this machine
 
 
@@ -42,6 +49,58 @@ def check_launcher(config: DictConfig) -> None:
     if kind(config) == "submitit_slurm" and shutil.which("srun") is None:
         raise UserError("hydra/launcher=submitit_slurm: there is no Slurm here (no srun on the PATH); type this on a "
                         "login node of the cluster, or take hydra/launcher=submitit_local")  # fmt: skip
+
+
+def train_in_workers(
+    train: Callable[[Sequence[Path], int], None], folders: Sequence[Path], workers: int, on_error: str
+) -> None:
+    """Have processes of this one train runs, whatever becomes of them.
+
+    Where one is killed, joblib ends them all, and nobody knows which was too much for memory. What was under way goes
+    on from its checkpoints, each run with no other beside it; one that is killed again has failed. train: the runs of
+    these folders by joblib, so many at once.
+    """
+    todo, attempts = list(folders), 0
+    while todo and attempts < ATTEMPTS and not is_stopped(folders):
+        before = {folder: changed(folder / "status.json") for folder in todo}
+        try:
+            train(todo, workers)
+            return
+        except BrokenProcessPool:
+            begun = [folder for folder in todo if changed(folder / "status.json") != before[folder]]
+            todo = [folder for folder in todo if folder not in begun]
+            under_way = [folder for folder in begun if status_of(folder) in ("running", "interrupted")]
+            attempts = 0 if begun else attempts + 1
+            log.info("a worker was killed (out of memory?); what was under way goes on, one run at a time")
+        for folder in under_way:
+            if not is_stopped(folders):
+                train_apart(train, folder, on_error)
+
+
+def is_stopped(folders: Sequence[Path]) -> bool:
+    """Whether a run has failed, and on_error is stop."""
+    return (folders[0].parent / ".stop").exists()
+
+
+def train_apart(train: Callable[[Sequence[Path], int], None], folder: Path, on_error: str) -> None:
+    """Train a run in a process of its own; where that is killed, say so in its place."""
+    try:
+        train([folder], 2)  # a single one joblib would train in this process
+    except BrokenProcessPool as error:
+        write_json(folder / "status.json", {"status": "failed", "error": killed(folder, error)})
+        if on_error == "stop":
+            (folder.parent / ".stop").touch()
+
+
+def killed(folder: Path, error: BrokenProcessPool) -> str:
+    """What is known of a run's end, from loky's words of the signal that ended its process."""
+    found = re.search(r"SIG[A-Z]+", str(error))
+    name = found[0] if found else "an unknown signal"
+    if name not in ("SIGKILL", "an unknown signal"):
+        return f"its process was ended by {name}, with no other run beside it"
+    batch_size = OmegaConf.select(OmegaConf.load(folder / ".hydra" / "config.yaml"), "batch_size")
+    return (f"its process was killed ({name}), with no other run beside it, probably for want of memory: "
+            f"try a smaller batch_size (now {batch_size}) or model")  # fmt: skip
 
 
 def submitted_at_once(config: DictConfig) -> int:

@@ -170,6 +170,7 @@ def sampler(settings: dict[str, Any], config: DictConfig) -> Any:
 def side_by_side(config: DictConfig, folder: Path, trials: int) -> DictConfig:
     """The config for the launcher: so many trials are trained at once, in `folder`/0, 1, …"""
     config = config.copy()
+    OmegaConf.set_readonly(config.hydra, False)  # as Hydra 1.4 has it
     config.hydra.sweep.dir, config.hydra.sweep.subdir = str(folder), "${hydra.job.num}"
     if kind(config) == "joblib":
         told = int(config.hydra.launcher.n_jobs)

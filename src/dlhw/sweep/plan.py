@@ -14,9 +14,10 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from dlhw.compose import settle
+from dlhw.compose import check_options, settle
 from dlhw.errors import UserError
 from dlhw.explain import WHILE_COMPOSING, one_line
+from dlhw.hydra_keys import check_hydra
 from dlhw.sweep.identity import common_name, digest, identity, short_name
 
 
@@ -101,6 +102,7 @@ class Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The checked config without Hydra's own node. Raises UserError."""
+        check_options(overrides)
         try:
             parsed = self.parser.parse_overrides(list(overrides))
             choices = [override for override in parsed if self.chooses(override)]
@@ -121,6 +123,7 @@ class Composer:
         if tuple(choices) not in self.composed:
             words = [*self.hydra_overrides, *choices]
             whole = self.loader.load_configuration("config", words, RunMode.RUN)
+            check_hydra(whole, words)
             rest = copy.deepcopy(whole)
             with open_dict(rest):
                 del rest["hydra"]

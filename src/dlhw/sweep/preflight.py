@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from dlhw.build import build
-from dlhw.errors import RunFailed
+from dlhw.errors import OutOfMemory, RunFailed, lacks_memory
 from dlhw.machine import cpu_settings
 from dlhw.prepare import build_model, prepare
 from dlhw.summary import summarize
@@ -64,7 +64,10 @@ def seconds_per_epoch(config: DictConfig) -> float:
     config.plots = "none"
     if config.threads == "auto":
         config.threads = 1
-    experiment = prepare(config)
+    try:
+        experiment = prepare(config)
+    except OutOfMemory:
+        return 0.0
     trainer = experiment.trainer
     batches = -(-len(trainer.train) // trainer.batch_size)
     steps = min(batches, config.limit_batches or batches)
@@ -82,10 +85,13 @@ def seconds_per_epoch(config: DictConfig) -> float:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Seconds of the work; a loss that is not finite is the run's own affair."""
+    """Seconds of the work; a loss that is not finite is the run's own affair, and so is a lack of memory."""
     start = time.perf_counter()
-    with suppress(RunFailed):
+    try:
         work()
+    except Exception as error:
+        if not isinstance(error, RunFailed) and not lacks_memory(error):
+            raise
     return time.perf_counter() - start
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlhw.check import check_type, did_you_mean, unknown_key
-from dlhw.errors import UserError
+from dlhw.check import check_type, unknown_key
+from dlhw.errors import UserError, did_you_mean
 from dlhw.sweep.study_fields import check_metric, check_one_of, fields, line
 
 # What each check takes; the first key says what it is about: a table, a row, or rows ("table/label"), or a text.

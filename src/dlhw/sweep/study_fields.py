@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from dlhw.check import check_type, did_you_mean, shown, unknown_key
-from dlhw.errors import UserError
+from dlhw.check import check_type, shown, unknown_key
+from dlhw.errors import UserError, did_you_mean
 from dlhw.sweep.overrides import OVERRIDE
 
 METRICS = ("loss", "accuracy", "mse", "mae", "psnr", "ssim", "miou", "dice", "pixel_accuracy", "macro_f1")
@@ -70,6 +70,8 @@ def overrides(given: dict[str, Any], path: str, key: str) -> list[str]:
         match = OVERRIDE.fullmatch(text)
         if not match or (match["value"] is None and match["sign"] != "~"):
             raise UserError(f"{path}.{key}: {line(text)} is no override, such as optimizer.lr=0.1")
+        if match["key"].partition(".")[0] == "trust":
+            raise UserError(f"{path}.{key}: {line(text)} stands in a file, and counts only where you type it")
     return list(given.get(key, []))
 
 

@@ -46,6 +46,7 @@ class Trials:
         folders = [self.folder / str(initial_job_idx + index) for index in range(len(job_overrides))]
         for folder, overrides in zip(folders, job_overrides, strict=True):
             self.note(folder, list(overrides))
+        self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / "sweep.json", {**self.head, "runs": self.runs, "study": None})
         self.train(job_overrides, initial_job_idx, folders)
         values = [self.value(folder) for folder in folders]

@@ -4,7 +4,9 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -28,12 +30,21 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     typed_folder = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
     folder = Path(config.hydra.sweep.dir) if typed_folder else plan.folder
     lanes = kind(config) == "vectorized"
+
+    def expected(configs: Sequence[DictConfig]) -> "Expectation":
+        from dlhw.sweep.preflight import expect  # which imports torch: a sweep that is done needs none
+
+        if kind(config) == "joblib" and not config.dry_run:
+            meanwhile(lambda: start_workers(min(workers, len(configs))))
+        return expect(configs)
+
     expect = None if kind(config) == "submitit_slurm" else expected
     sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, expect, lanes))
 
     def launched(folders: list[Path]) -> None:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # loky's, of a worker that it replaces
+            meanwhile(load_report)
             launch(folders, workers)
 
     finished = sweep.run(launched)
@@ -48,10 +59,26 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
         raise SystemExit(1)
 
 
-def expected(configs: Sequence[DictConfig]) -> "Expectation":
-    from dlhw.sweep.preflight import expect  # which imports torch: a sweep that is done needs none
+def meanwhile(work: Callable[[], object]) -> None:
+    """Do it beside what follows, which waits for others most of the time, and does not need it to be done."""
+    Thread(target=work, daemon=True).start()
 
-    return expect(configs)
+
+def load_report() -> None:
+    """What the page at the end is made with: a second of imports."""
+    for module in ("dlhw.report.page", "scipy.stats"):
+        import_module(module)
+
+
+def start_workers(count: int) -> None:
+    """Have joblib's workers import torch while the runs are tried out: two of the seconds before the first step.
+
+    The launcher takes these up again, where it is not told to start its own in another way.
+    """
+    from joblib import Parallel, delayed
+
+    if count > 1:
+        Parallel(n_jobs=count)(delayed(import_module)("dlhw.jobs") for _ in range(count))
 
 
 def workers_for(config: DictConfig, runs: int) -> int:
