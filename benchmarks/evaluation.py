@@ -60,13 +60,14 @@ def limit(trainer: Trainer, split: Split) -> Chunk:
 
 def variants(overrides: list[str], root: Path) -> dict[str, Chunk]:
     built, twin = (experiment(*overrides) for _ in range(2))
-    trainer, test = built.trainer, built.splits.test
+    trainer = built.trainer
     plain = twin.trainer.model.to(memory_format=torch.contiguous_format)
-    return {
-        "homework": homework(plain, root, trainer.device),
-        "engine": engine(trainer, test),
-        "limit": limit(trainer, test),
-    }
+    with built.opened("test") as test:
+        return {
+            "homework": homework(plain, root, trainer.device),
+            "engine": engine(trainer, test),
+            "limit": limit(trainer, test),
+        }
 
 
 def row(name: str, measured: Rounds) -> Row:

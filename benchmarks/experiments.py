@@ -28,8 +28,8 @@ NETS = {
     "mlp": ["experiment=mnist/mlp", "dataset=fashion_mnist", "batch_size=100", "optimizer=adam", "optimizer.lr=0.001"],
     "lenet5": ["experiment=fashion/lenet5"],
 }
-FASHION = ["dataset._target_=experiments.FashionMNIST"]
-CIFAR = ["dataset._target_=experiments.CIFAR10"]
+FASHION = ["trust=[experiments]", "dataset._target_=experiments.FashionMNIST"]
+CIFAR = ["trust=[experiments]", "dataset._target_=experiments.CIFAR10"]
 
 
 class FashionMNIST(mnist.FashionMNIST):

@@ -3,17 +3,19 @@
 import os
 import signal
 import sys
+import warnings
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
 
 import dlhw
-from dlhw.compose import help_template
+from dlhw import command_line
+from dlhw.compose import checked_for_hydra, composed, help_template
 from dlhw.config import conf_dir, hydra_session
-from dlhw.errors import RunFailed, UserError, in_a_line
+from dlhw.errors import RunFailed, UserError, in_a_line, printable
 from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
 from dlhw.torchrun import launched
@@ -24,37 +26,51 @@ from dlhw.torchrun import launched
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 MANY_RUNS = ("study=", "seeds=")  # each is a sweep by itself, with or without -m
+HYDRAS_WARNINGS = (r"provider=.* is not available", r"\s*'.*' is validated against ConfigStore schema")
 
 
 def main() -> None:
     """`dlhw`: a single run goes straight to one_run.py; help, --cfg, sweeps and completion are Hydra's."""
-    args = get_args_parser().parse_intermixed_args()
-    # Hydra's own parser wants all overrides in a row: `dlhw model=fc -m seed=0,1` has them on both sides of -m.
-    sys.argv[1:] = [*(word for word in sys.argv[1:] if word not in args.overrides), *args.overrides]
+    try:
+        args = command_line.parse()
+    except UserError as error:
+        refuse(str(error), 2)
     told_hydra = (args.help, args.hydra_help, args.cfg, args.info, args.multirun, args.shell_completion)
-    asked_config = args.config_name or args.config_path or args.experimental_rerun
-    multirun = any(override.startswith("hydra.mode=") for override in args.overrides)
+    multirun = any(override.lstrip("+") == "hydra.mode=MULTIRUN" for override in args.overrides)
     if any(override.startswith(MANY_RUNS) for override in args.overrides) and not (args.help or args.cfg or args.info):
         sys.argv.insert(1, "--multirun")
         multirun = True
-    elsewhere = any(told_hydra) or asked_config or multirun or args.resolve
+    elsewhere = any(told_hydra) or multirun
     if elsewhere and launched().rank:
         return  # of torchrun's processes the first one tells
     if (args.multirun or multirun) and not launched().alone:
         in_one_line(no_sweep)
-    elif args.help and not (any(told_hydra[1:]) or asked_config):
+    elif args.help:
         in_one_line(lambda: tell_help(args.overrides, args.config_dir), args.config_dir)
     elif elsewhere:
-        in_one_line(hydra_main, args.config_dir)
+        in_one_line(lambda: told_by_hydra(args), args.config_dir)
     else:
         in_one_line(lambda: dlhw.run(*args.overrides, config_dir=args.config_dir), args.config_dir)
 
 
+def told_by_hydra(args: Namespace) -> None:
+    """Help, the config, a sweep. A config that is shown has passed the check, where something was typed for it."""
+    if (args.cfg or args.info) and (args.overrides or args.package):
+        with hydra_session(args.config_dir) as session:
+            config = composed([*session, *args.overrides], args.config_dir)
+        if args.package:
+            command_line.check_package(args, config)
+    if not args.shell_completion:
+        checked_for_hydra(args.overrides, args.config_dir, args.multirun or "--multirun" in sys.argv)
+    hydra_main()
+
+
 def hydra_main() -> None:
+    """Hydra's own main, whose log and callbacks come first: `checked_for_hydra` has to be before it."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra's exceptions reach us
     try:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)()
-    except ValueError as error:  # raised while composing: a job's own errors come no further than sweep_job
+    except (ValueError, RecursionError, ArithmeticError) as error:  # a job's own end in jobs.py
         raise UserError(one_line(error)) from error
 
 
@@ -67,6 +83,7 @@ def tell_help(overrides: Sequence[str], config_dir: str | None) -> None:
     with hydra_session(config_dir) as session:
         template = help_template([*session, *overrides], config_dir)
     if template.get_identifiers():  # a template of the user's own, filled in by Hydra
+        checked_for_hydra(overrides, config_dir, sweep=False)
         hydra_main()
     else:
         print(template.substitute())
@@ -92,14 +109,18 @@ def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> No
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     signal.signal(signal.SIGTERM, terminate)
     log_to_console()
+    for wording in HYDRAS_WARNINGS:  # where Hydra goes on, with something else than what was meant
+        warnings.filterwarnings("error", wording)
     try:
         command()
     except KeyboardInterrupt:
         refuse("interrupted", 130)
+    except UserWarning as error:
+        refuse(one_line(error), 2)
     except Exception as error:
         if traceback_wanted:
             raise
-        if isinstance(error, USERS_FAULT):
+        if isinstance(error, USERS_FAULT) or "full_key: " in str(error):  # OmegaConf's own, of any kind
             refuse(one_line(error, config_dir), 2)
         if isinstance(error, UserError):
             refuse(str(error), 2)
@@ -110,7 +131,7 @@ def in_one_line(command: Callable[[], Any], config_dir: str | None = None) -> No
 
 def refuse(line: str, code: int) -> NoReturn:
     if launched().rank == 0:  # others have told the first one
-        print(f"dlhw: {line}", file=sys.stderr)
+        print(f"dlhw: {printable(line)}", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,5 +1,6 @@
 """A config from overrides, checked: what Hydra composes, or one line that says what is wrong with it."""
 
+import os
 from collections.abc import Sequence
 from string import Template
 
@@ -33,6 +34,7 @@ def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictCon
 
 def checked_for_hydra(overrides: Sequence[str], config_dir: str | None, sweep: bool) -> None:
     """Compose what Hydra's own main is about to, and raise UserError for what it must not run."""
+    check_options(overrides)
     try:
         with hydra_session(config_dir) as session:
             words = [*session, *overrides]
@@ -54,11 +56,15 @@ def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Te
 
 
 def check_options(overrides: Sequence[str]) -> None:
-    """Raises UserError for a list of options, of which Hydra would merge all."""
+    """Raises UserError for a list of options, of which Hydra would merge all, and for a variable that is not there."""
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")
-        if option.startswith("[") and group in shipped_groups():
+        if option.startswith("[") and group.partition("@")[0] in shipped_groups():
             raise UserError(f"{word}: an option is chosen by its name; to try several: -m {group}={option[1:-1]}")
+        if group == "hydra.job.env_copy":
+            for name in option.strip("[]").split(","):
+                if name and name not in os.environ:
+                    raise UserError(f"{word}: the environment has no variable {name}")
 
 
 def typed(config: DictConfig) -> list[str]:

@@ -7,17 +7,21 @@ from pathlib import Path
 import hydra.conf
 import yaml
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import SUPPLIED, did_you_mean, locate, named, root_words, signature_of, unknown_key
+from dlhw.check import SUPPLIED, named, root_words, unknown_key
 from dlhw.config import GROUPS, Config, conf_dir
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError, did_you_mean, first_line, in_a_line
 from dlhw.parameters import parameter_names
+from dlhw.targets import locate, signature_of
+from dlhw.wording import said_of_composing, said_of_override, said_of_value
+from dlhw.yaml_files import file_of, unreadable
 
 USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-WHILE_COMPOSING = (*USERS_FAULT, ValueError)  # Hydra raises bare ones too, as for model=null
+# Hydra raises bare ones too, as for model=null.
+WHILE_COMPOSING = (*USERS_FAULT, ValueError, OSError, RecursionError, ArithmeticError)
 
 # Options of Hydra's groups that plugins bring, by the extra that installs them.
 EXTRAS = {
@@ -36,11 +40,25 @@ def one_line(error: BaseException, config_dir: str | None = None) -> str:
         if isinstance(link, MissingConfigException) and link.missing_cfg_file:
             return where + missing_option(link.missing_cfg_file, list(link.options or []), config_dir)
     for link in chain:
+        if isinstance(link, OverrideParseException):
+            return said_of_override(link)
         if isinstance(link, OmegaConfBaseException) and link.full_key is not None:
             return where + wrong_key(link)
+    if any("RecursionError" in in_a_line(link) for link in chain):
+        return f"{where}a value, an interpolation or a defaults list is nested too deeply, or leads back to itself"
     if isinstance(error, yaml.YAMLError):
-        return f"a YAML file cannot be read: {' '.join(str(error).split())}"
-    return where + (in_a_file(str(error)) or about_an_override(str(error), config_dir) or first_lines(chain))
+        return f"{file_of(error)}: {unreadable(error)}"
+    if isinstance(error, UnicodeDecodeError | OSError) and not isinstance(error, HydraException):
+        return f"a YAML file{f' in {config_dir}' if config_dir else ''} {unreadable(error)}"
+    words = str(error)
+    return where + (
+        in_a_file(words) or about_an_override(words, config_dir) or said_of_composing(words) or first_lines(chain)
+    )
+
+
+def of_a_file(error: BaseException) -> str:
+    """The same of a file that is read without Hydra, which is named beside it."""
+    return wrong_key(error) if isinstance(error, OmegaConfBaseException) else unreadable(error)
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
@@ -74,12 +92,12 @@ def wrong_key(error: OmegaConfBaseException) -> str:
     path = str(error.full_key)
     parent = error.parent_node
     if "not in" not in first_line(error) or not isinstance(parent, DictConfig):
-        return f"{path}: {first_line(error)}"
+        return f"{path if error.full_key else ''}{said_of_value(error)}".lstrip(": =")
     known = [str(key) for key in parent]
     group = path.partition(".")[0]
     if group in GROUPS and parent.get("_target_"):
         target = str(parent._target_)
-        takes = [key for key in target_keys(target) if key not in SUPPLIED.get(group, ())]
+        takes = [key for key in target_keys(target, group) if key not in SUPPLIED.get(group, ())]
         if str(error.key) in takes:
             return f"{path} is not in the config, but {target} takes it: add it as +{path}=…"
         return unknown_key(path, [*known, *takes], f" ({target} takes no such key)")
@@ -95,7 +113,7 @@ def in_a_file(message: str) -> str | None:
         return None
     words, path = found.groups()
     if "not in" not in words:
-        return f"{path}: {words}" if path else words
+        return f"{path}{said_of_value(words)}".lstrip(": =")
     parent = path.rpartition(".")[0]
     if path.startswith("hydra."):
         node = OmegaConf.select(OmegaConf.structured(hydra.conf.HydraConf), parent.partition(".")[2] or ".")
@@ -123,18 +141,19 @@ def about_an_override(message: str, config_dir: str | None) -> str | None:
         return f"{m[1]}={m[2]}: several values; add -m to sweep over them, or write {m[1]}=[{m[2]}] for a list"
     if m := re.search(r"Config group override must be a string or a list\. Got (\w+)", message):
         listed = ", ".join(root_groups(config_dir))
-        return f"an option is chosen by its name, not by {m[1]}, as in model=fc; the groups are {listed}"
+        given = "null" if m[1] == "NoneType" else f"a value ({m[1]})"
+        return f"an option is chosen by its name, not by {given}, as in model=fc; the groups are {listed}"
     return None
 
 
-def target_keys(target: str) -> list[str]:
+def target_keys(target: str, group: str) -> list[str]:
     """What the target takes; it is imported (torch: 2 s) only where its source does not tell."""
     read = parameter_names(target)
     if read is not None:
         return read
     try:
-        return named(signature_of(locate(target, "")))
-    except UserError:  # a target that cannot be imported is another line's fault
+        return named(signature_of(locate(target, group)))
+    except UserError:  # a target that is not to be imported is another line's fault
         return []
 
 

@@ -1,6 +1,7 @@
 """What Hydra's launchers call for one run of a sweep, in whatever process it trains."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -22,8 +23,8 @@ log = logging.getLogger("dlhw")
 def planned_job(config: DictConfig) -> None:
     """One run of a planned sweep, by the config that lies in its folder, from its last checkpoint if it has one.
 
-    config: parent (the sweep's process, where this one is its worker), workers (runs that train at once), on_error. A
-    failure is recorded in the run's folder and goes no further.
+    config: parent (the sweep's process, where this one is its worker), workers (runs that train at once), on_error,
+    trust. A failure is recorded in the run's folder and goes no further.
     """
     folder = Path(HydraConfig.get().runtime.output_dir)
     stop = folder.parent / ".stop"
@@ -34,19 +35,19 @@ def planned_job(config: DictConfig) -> None:
     record = Record(folder)
     try:
         with quiet(), record.running(wait=60):
-            experiment, checkpoints = taken_up(record, share=max(1, cores() // config.workers))
+            experiment, checkpoints = taken_up(record, max(1, cores() // config.workers), config.trust)
             train(experiment, record, checkpoints)
     except Exception:  # its traceback is in status.json
         if config.on_error == "stop":
             stop.touch()
 
 
-def taken_up(record: Record, share: int) -> tuple[Experiment, Checkpoints]:
+def taken_up(record: Record, share: int, trust: Sequence[str] = ()) -> tuple[Experiment, Checkpoints]:
     """A planned run, prepared by the config in its folder, where its last checkpoint left it if it has one."""
-    own = load_config(record.folder)  # checked when it was planned
+    own = load_config(record.folder, trust)  # checked when it was planned
     experiment, checkpoints = restored(own, record.folder, share)
     experiment.config.threads = experiment.threads  # the same bits when another machine load finds it again
-    record.rewind(experiment.trainer.epoch, experiment.trainer.step)
+    record.rewind(experiment.trainer.recorded)
     record.config(experiment.config)
     return experiment, checkpoints
 

@@ -18,17 +18,20 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from dlhw.capture import capture
-from dlhw.checkpoint import Checkpoints, expected_bytes
+from dlhw.checkpoint import Checkpoints, expected_bytes, has_checkpoint
 from dlhw.compose import typed
+from dlhw.dataset.batches import Split
 from dlhw.dataset.seeds import derive
 from dlhw.distributed import ALONE, Ranks
 from dlhw.errors import UserError
-from dlhw.machine import cpu_settings
+from dlhw.machine import cpu_settings, deterministic
 from dlhw.monitor import Monitor
+from dlhw.out_of_memory import telling_of_training
 from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow
+from dlhw.provenance import note_data, refuse_other_data
 from dlhw.record import Record
-from dlhw.results import summary
+from dlhw.results import summary, times_tested
 from dlhw.resume import reopen
 from dlhw.summary import as_table
 from dlhw.views import filter_outputs, snapshot
@@ -50,6 +53,9 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> Run:
     """Train what a composed config describes, inside the Hydra session that composed it; see `dlhw.run`."""
     if config.study is not None or config.seeds is not None:
         raise UserError("study and seeds make many runs, and this is the door of one; use the command: dlhw study=…")
+    if config.dry_run:
+        raise UserError("dry_run=true: plans a sweep (-m, study=, seeds=), and this is one run; dlhw --cfg job shows "
+                        "its config")  # fmt: skip
     if config.resume is not None:
         return resume(Path(config.resume), typed(config), ranks)
     with ranks.agreed():
@@ -62,9 +68,11 @@ def train(experiment: Experiment, record: Record, checkpoints: Checkpoints | Non
     """Fit, test and plot an experiment, recording all of it. A resumed one comes with its checkpoints."""
     config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
     checkpoints = checkpoints or new_checkpoints(experiment, record.folder)
+    note_data(record.folder, experiment.data)
     announce(experiment, record)
-    with cpu_settings(experiment.threads), logged(experiment, record.folder) as logger:
+    with settings_of(experiment), logged(experiment, record.folder) as logger, telling_of_training(trainer):
         if not (monitor and monitor.out_of_patience):
+            trainer.after_step = checkpoints.within_epochs(config.checkpoint_every, trainer, monitor)
             if trainer.ranks.alone:
                 capture(trainer, config.compile, config.cuda_graph is not False)
             for row in follow(trainer.fit(config.epochs, config.log_every), trainer.epoch, config.epochs):
@@ -84,18 +92,27 @@ def accompany(experiment: Experiment, folder: Path) -> Run:
     config, trainer, monitor = experiment.config, experiment.trainer, experiment.monitor
     torch.manual_seed(derive(config.seed, 2, trainer.ranks.rank, trainer.epoch))
     rows: list[dict[str, float]] = []
-    with cpu_settings(experiment.threads):
+    checkpoints = new_checkpoints(experiment, folder)  # of which it has a part in the sums alone
+    trainer.after_step = checkpoints.within_epochs(config.checkpoint_every, trainer, monitor)
+    with settings_of(experiment), telling_of_training(trainer):
         if not (monitor and monitor.out_of_patience):
             for row in trainer.fit(config.epochs, config.log_every):
                 rows.append(row)
                 if config.test_every_epoch:
-                    row |= trainer.evaluate(experiment.splits.test, "test")
+                    row |= tested(experiment)
                 if monitor is not None:
                     monitor.better(row)
                 if stops_early(monitor):
                     break
     trainer.part()
     return Run(folder, rows, {}, [])
+
+
+@contextmanager
+def settings_of(experiment: Experiment) -> Iterator[None]:
+    """torch as the run wants it, in this process."""
+    with cpu_settings(experiment.threads), deterministic(experiment.config.deterministic):
+        yield
 
 
 def stops_early(monitor: Monitor | None) -> bool:
@@ -110,10 +127,16 @@ def take(row: dict[str, float], experiment: Experiment, record: Record, checkpoi
     trainer, monitor = experiment.trainer, experiment.monitor
     record.steps(trainer.steps)
     if experiment.config.test_every_epoch and "test/loss" not in row:
-        row |= trainer.evaluate(experiment.splits.test, "test")
+        row |= tested(experiment)
     better = monitor is not None and monitor.better(row)
     record.row(row)
     checkpoints.keep(trainer, monitor, better)
+
+
+def tested(experiment: Experiment) -> dict[str, float]:
+    """The test split's part of a row."""
+    with experiment.opened("test") as split:
+        return experiment.trainer.evaluate(split, "test")
 
 
 def finish(experiment: Experiment, record: Record, checkpoints: Checkpoints) -> Run:
@@ -121,11 +144,14 @@ def finish(experiment: Experiment, record: Record, checkpoints: Checkpoints) -> 
     config, trainer = experiment.config, experiment.trainer
     trainer.part()
     trainer.model.load_state_dict(checkpoints.chosen(trainer))
-    figures, arrays = judge(experiment, "test")
+    with experiment.opened("test") as test:
+        figures, arrays = judge(experiment, "test", test)
+        figures["baselines"] = experiment.task.baselines(experiment.splits.train, test)
     arrays |= views(experiment)
     results = {**summary(experiment, record), **figures}
     record.arrays(arrays)
     record.results(results)
+    checkpoints.settle()
     plots = draw(record.folder, config.plots)
     told = ", ".join(f"{key} {results[key]:.4g}" for key in (f"test/{experiment.task.essence}", "test/loss"))
     log.info("%s, with the weights of epoch %d", told, results["best_epoch"] or trainer.epoch)
@@ -181,9 +207,9 @@ def resume(folder: Path, overrides: Sequence[str], ranks: Ranks) -> Run:
         log.info("%s is finished after %d epochs; to go on, raise epochs", folder, reopened.results["epochs"])
         return Run(folder, record.rows, reopened.results, sorted((folder / "plots").glob("*.png")))
     with record.running(), ranks.guard(record):
-        record.rewind(experiment.trainer.epoch, experiment.trainer.step)
+        record.rewind(experiment.trainer.recorded)
         record.config(experiment.config)
-        log.info("going on after epoch %d", experiment.trainer.epoch)
+        log.info("going on after epoch %d, step %d", experiment.trainer.epoch, experiment.trainer.steps_done)
         return train(experiment, record, checkpoints)
 
 
@@ -191,10 +217,13 @@ def restored(
     config: DictConfig, folder: Path, share: int | None = None, ranks: Ranks = ALONE
 ) -> tuple[Experiment, Checkpoints]:
     """An experiment as the folder's last checkpoint has it, or at its beginning where there is none; see `prepare`."""
-    experiment = prepare(config, trained=(folder / "checkpoints" / "last.pt").is_file(), share=share, ranks=ranks)
+    goes_on = has_checkpoint(folder)
+    experiment = prepare(config, trained=goes_on, share=share, ranks=ranks)
     checkpoints = new_checkpoints(experiment, folder)
-    if checkpoints.exist():
+    if goes_on:
+        refuse_other_data(folder, experiment.data)
         checkpoints.restore(experiment.trainer, experiment.monitor)
+        experiment.test.evaluations = times_tested(folder, experiment.trainer.recorded, experiment.is_trained)
     return experiment, checkpoints
 
 
@@ -202,9 +231,8 @@ def new_checkpoints(experiment: Experiment, folder: Path) -> Checkpoints:
     return Checkpoints(folder, experiment.config.checkpoints, experiment.splits.preprocess.state_dict())
 
 
-def judge(experiment: Experiment, name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def judge(experiment: Experiment, name: str, split: Split) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Evaluate the model on a split once: its figures, with the split's name in front, and the arrays of the plots."""
-    split = getattr(experiment.splits, name)
     task, trainer = experiment.task, experiment.trainer
     parts: list[Tensor] = []
     row = trainer.evaluate(split, name, keep=lambda outputs: parts.append(task.kept(outputs)))
@@ -217,11 +245,12 @@ def views(experiment: Experiment) -> dict[str, np.ndarray]:
     """The pictures of the net's inside, before and after training; nothing unless all plots are wanted."""
     if experiment.config.plots != "all":
         return {}
-    model, test = experiment.model, experiment.splits.test
-    arrays = {**experiment.before, **snapshot(model, first_inputs(experiment.splits.train), "after")}
-    filtered = filter_outputs(model, first_inputs(test)[:1])
+    model, train = experiment.model, experiment.splits.train
+    inputs = first_inputs(train)
+    arrays = {**experiment.before, **snapshot(model, inputs, "after")}
+    filtered = filter_outputs(model, inputs[:1])
     if filtered is not None:
-        arrays |= {"filter_image": test.raw([0])[0], "filter_outputs": filtered}
+        arrays |= {"filter_image": train.raw([0])[0], "filter_outputs": filtered}
     return arrays
 
 
@@ -247,6 +276,8 @@ def announce(experiment: Experiment, record: Record) -> None:
     how = f"{experiment.threads} CPU thread(s), precision {experiment.precision}, seed {config.seed}"
     processes = "" if experiment.ranks.alone else f"{experiment.ranks.world_size} processes, each with "
     log.info("%s, %s%s", trainer.device, processes, how)
+    if duplicates := str(splits.duplicates or ""):
+        log.warning("warning: %s", duplicates)
     needed = expected_bytes(trainer.model, trainer.optimizer, config.checkpoints)
     if needed > 1e9:
         log.info("checkpoints will take about %.1f GB in %s", needed / 1e9, display(record.folder))

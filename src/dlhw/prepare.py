@@ -1,5 +1,6 @@
 """From a config to everything that a run needs, before any file is written: all that can be refused is refused here."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,16 +13,18 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dlhw.build import build
-from dlhw.check import locate, signature_of
 from dlhw.dataset.batches import Split, Splits
+from dlhw.dataset.held_out import HeldOut, hold_out
 from dlhw.dataset.seeds import derive
 from dlhw.distributed import ALONE, Ranks
 from dlhw.eager import without_compiler
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError, first_line, lacks_memory
 from dlhw.machine import choose_device, choose_dtype, choose_precision, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
+from dlhw.out_of_memory import telling
 from dlhw.scheduler.schedule import Schedule
 from dlhw.summary import LayerSummary, summarize
+from dlhw.targets import locate, signature_of
 from dlhw.tasks import TASKS, Task
 from dlhw.trainer import Trainer
 from dlhw.views import snapshot
@@ -38,6 +41,7 @@ class Experiment:
     task: Task
     model: nn.Module  # as torch has it, on whose weights the trainer's works
     splits: Splits
+    test: HeldOut  # of the splits
     trainer: Trainer
     monitor: Monitor | None
     threads: int
@@ -49,9 +53,19 @@ class Experiment:
     ranks: Ranks
     lanes: int = 1  # runs that train as one program, this one among them; see lanes/
 
+    def opened(self, name: str) -> AbstractContextManager[Split]:
+        """The split of that name, to be evaluated once. Of the test split that is counted."""
+        return self.test.opened() if name == "test" else nullcontext(getattr(self.splits, name))
+
     @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there is nothing left to train."""
+        early = self.monitor is not None and self.monitor.out_of_patience
+        return early or self.trainer.epoch >= self.config.epochs
 
     @property
     def flops(self) -> int:
@@ -60,7 +74,7 @@ class Experiment:
 
 
 def prepare(config: DictConfig, trained: bool = False, share: int | None = None, ranks: Ranks = ALONE) -> Experiment:
-    """Build and load all that the config describes. Raises UserError for whatever cannot be used.
+    """Build and load all that the config describes. Raises UserError for whatever cannot be used, OutOfMemory.
 
     trained: a checkpoint's weights will follow, so that pretrained ones need not be fetched again. share: the cores
     that the run may take, where others train beside it. ranks: those that train it together, of which this is one.
@@ -78,24 +92,26 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None,
     loss_fn = build(config.loss, "loss").to(device, dtype)
     task = TASKS[dataset.task](dataset, loss_fn)
     torch.manual_seed(config.seed)
-    model = build_model(config, trained)
     sample = torch.zeros(1, *dataset.input_shape)
-    with cpu_settings(1):  # torch's thread a core would take longer to start than one sample takes
+    smaller = "take a smaller model"
+    with cpu_settings(1), telling("the model", device, smaller):  # a thread a core would take longer than one sample
+        model = build_model(config, trained)
         layers = look_through(model, sample, task, config.model._target_)
     flops = sum(layer.flops for layer in layers)
     flops_per_step = 3 * flops * config.batch_size // ranks.world_size  # a backward pass costs two forwards
     threads = choose_threads(config.threads, flops_per_step, share or ranks.share())
     precision = choose_precision(config.precision, device, flops)
     channels_last = use_channels_last(config.channels_last, model, device, precision)
-    with cpu_settings(threads):
+    with cpu_settings(threads), telling("the model", device, smaller):
         model = place(model, device, dtype, channels_last)
     if config.sync_batchnorm:
         model = ranks.with_sync_batchnorm(model, device)
     optimizer = build(config.optimizer, "optimizer", [p for p in model.parameters() if p.requires_grad])
     trained_model, loss_fn, optimizer = build(config.backend, "backend", model, loss_fn, optimizer)
 
-    with cpu_settings(threads):
+    with cpu_settings(threads), telling("the data set", device, "lower dataset.train_size or dataset.image_size"):
         splits: Splits = dataset.load(device, dtype, channels_last)
+    test = hold_out(splits)
     check_last_batch(layers, len(splits.train), config, ranks)
     schedule = build_schedule(config, optimizer, splits, task)
     monitor = make_monitor(
@@ -128,12 +144,12 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None,
     )
     unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
     wanted = config.plots == "all" and not unseen and ranks.rank == 0
-    with cpu_settings(threads):
+    with cpu_settings(threads), telling("what the model makes of a few samples", device, smaller):
         rehearse(trainer, config)
         before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     data = getattr(dataset, "folder", None)
     return Experiment(
-        config, task, model, splits, trainer, monitor, threads, layers, before, data, logger, precision, ranks
+        config, task, model, splits, test, trainer, monitor, threads, layers, before, data, logger, precision, ranks
     )
 
 
@@ -146,9 +162,9 @@ def rehearse(trainer: Trainer, config: DictConfig) -> None:
         with torch.random.fork_rng(devices=devices), trainer.autocast():
             inputs, targets = next(iter(trainer.train.batches(min(2, len(trainer.train)))))
             trainer.loss_fn(trainer.model(inputs), targets)
-    except UserError:
-        raise
     except Exception as error:
+        if isinstance(error, UserError) or lacks_memory(error):
+            raise
         parts = f"model ({config.model._target_}) and loss ({config.loss._target_})"
         raise UserError(f"{parts} fail on two samples: {first_line(error)}") from error
 
@@ -176,6 +192,8 @@ def look_through(model: nn.Module, sample: Tensor, task: Task, target: str) -> l
     try:
         layers = summarize(model, sample)
     except Exception as error:
+        if lacks_memory(error):
+            raise
         shape = tuple(sample.shape)
         raise UserError(f"model ({target}) cannot take inputs of shape {shape}: {first_line(error)}") from error
     finally:
@@ -205,7 +223,7 @@ def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Tas
     """The schedule, given those facts of the run that its constructor asks for. torch's own are stepped by epoch."""
     batches = -(-len(splits.train) // config.batch_size)
     steps_per_epoch = -(-min(batches, config.limit_batches or batches) // config.accumulate_steps)
-    target = locate(config.scheduler._target_, "scheduler")
+    target = locate(config.scheduler._target_, "scheduler", config.trust)
     if isinstance(target, type) and issubclass(target, LRScheduler):
         if target is ReduceLROnPlateau:
             raise UserError(

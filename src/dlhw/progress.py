@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dlhw.errors import visible
+
 log = logging.getLogger("dlhw")
 
 
@@ -69,6 +71,10 @@ def consoles() -> list["Console"]:
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
     """Lines to stdout. A reader who leaves, as in `dlhw | head`, does not disturb the run."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A file's or a class's name is anybody's text."""
+        return visible(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:
         if isinstance(sys.exception(), BrokenPipeError):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from dlhw.errors import UserError
+from dlhw.errors import UserError, printable, visible
 
 HELP = """\
 examples:
@@ -34,8 +34,11 @@ def main(words: Sequence[str] | None = None) -> None:
     """Exit code 2 for what the user wrote wrong, in one line."""
     try:
         tell(parser().parse_args(words))
+    except OSError as error:  # a name that is too long, a folder that is closed
+        print(f"dlhw-report: {printable(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
+        sys.exit(2)
     except UserError as error:
-        print(f"dlhw-report: {error}", file=sys.stderr)
+        print(f"dlhw-report: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("dlhw-report: interrupted", file=sys.stderr)
@@ -48,7 +51,7 @@ def tell(args: argparse.Namespace) -> None:
             raise UserError("--diff A B: compares two runs and writes nothing, so it takes no PATH and no --out")
         from dlhw.report.diff import diff
 
-        print(diff(*args.diff), end="")
+        print(visible(diff(*args.diff)), end="")
     elif not args.paths:
         raise UserError("which runs? Name folders, as in dlhw-report outputs (dlhw-report --help tells more)")
     else:
@@ -62,7 +65,7 @@ def report(paths: Sequence[Path], out: Path | None) -> None:
 
     made = placed(read_report(paths), out)
     page = write(made)
-    print(told(made))
+    print(visible(told(made)))
     here = Path.cwd()
     shown = page.relative_to(here) if page.is_relative_to(here) else page
     print(f"\n{shown.parent}: report.html, summary.csv, summary.md, summary.tex, plots/")

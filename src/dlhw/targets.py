@@ -158,15 +158,15 @@ def trusted(node: DictConfig) -> list[str]:
 def check_trust(modules: Sequence[str]) -> None:
     """Raises UserError for what is no module of a user's own."""
     for module in modules:
-        package = module.partition(".")[0]
-        if not MODULE.fullmatch(module):
+        package = str(module).partition(".")[0]
+        if not MODULE.fullmatch(str(module)):
             raise UserError(f"trust={shown_list(modules)}: {module or 'an empty name'} is no module's name")
         if package in LIBRARIES or package in sys.stdlib_module_names:
             raise UserError(f"trust={shown_list(modules)}: is for modules of your own, and {package} is not yours")
 
 
 def shown_list(modules: Sequence[str]) -> str:
-    return f"[{','.join(modules)}]"
+    return f"[{','.join(map(str, modules))}]"
 
 
 def targets_in(node: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -34,7 +34,7 @@ class RaisesWhenCalled(nn.Module):
         (["+optimizer.lrr=2"], "did you mean optimizer.lr?"),
         (["modle=fc"], "unknown key modle; did you mean model?"),
         (["model=fcc"], "model=fcc: no such option (model has "),
-        (["epochs=ten"], "epochs: Value 'ten' of type 'str' could not be converted to Integer"),
+        (["epochs=ten"], "epochs=ten: must be int"),
         (["epochs=0"], "epochs=0: must be at least 1"),
         (["optimizer.lr=abc"], "optimizer.lr=abc: must be float"),
         (["optimizer.lr=-1"], "optimizer (torch.optim.Adam): Invalid learning rate: -1"),
@@ -115,7 +115,7 @@ def test_a_device_that_is_not_there(device: str, door: Door, a_place_of_its_own:
 )
 def test_a_model_of_the_users_own(name: str, says: str, door: Door, a_place_of_its_own: Path) -> None:
     (a_place_of_its_own / "own_nets.py").write_text(OWN_NETS)
-    line = door(f"model._target_=own_nets.{name}", "epochs=1").refusal()
+    line = door(f"model._target_=own_nets.{name}", "trust=[own_nets]", "epochs=1").refusal()
     assert line.startswith(says)
     assert written(a_place_of_its_own) == ["own_nets.py"]
 

@@ -130,16 +130,28 @@ def test_a_run_without_validation(evaluate: Door) -> None:
 def test_a_damaged_checkpoint(
     damage: Callable[[bytes], bytes | None], says: str, folder: Path, evaluate: Door, a_place_of_its_own: Path
 ) -> None:
-    path = folder / "checkpoints/best.pt"
+    """last.pt has the best weights too: where best.pt alone is damaged, its figures are the same."""
+    figures = evaluate(f"run={folder}", "checkpoint=best").out
+    path, last = folder / "checkpoints/best.pt", folder / "checkpoints/last.pt"
+    spoil(path, damage)
+    again = evaluate(f"run={folder}", "checkpoint=best").out
+    assert [line for line in figures.splitlines() if line.startswith("test/")] == [
+        line for line in again.splitlines() if line.startswith("test/")
+    ]
+    assert ("last.pt has the best weights too" in again) == path.exists()
+    spoil(last, damage)
+    before = written(a_place_of_its_own)
+    line = evaluate(f"run={folder}", "checkpoint=best").refusal()
+    assert (str(path) if says == "missing" else str(last)) in line
+    assert says in line
+    assert written(a_place_of_its_own) == before
+
+
+def spoil(path: Path, damage: Callable[[bytes], bytes | None]) -> None:
     damaged = damage(path.read_bytes())
     path.unlink()
     if damaged is not None:
         path.write_bytes(damaged)
-    before = written(a_place_of_its_own)
-    line = evaluate(f"run={folder}", "checkpoint=best").refusal()
-    assert str(path) in line
-    assert says in line
-    assert written(a_place_of_its_own) == before
 
 
 def test_a_damaged_config(folder: Path, evaluate: Door) -> None:

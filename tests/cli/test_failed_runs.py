@@ -41,7 +41,7 @@ def test_a_run_whose_code_fails(door: Callable[..., Outcome], a_place_of_its_own
         "        assert not self.training, 'no more\\nthan that'\n"
         "        return super().forward(inputs.flatten(1))\n"
     )
-    line = door("model._target_=faulty.Net", "epochs=1", "name=faulty").refusal(code=1)
+    line = door("model._target_=faulty.Net", "trust=[faulty]", "epochs=1", "name=faulty").refusal(code=1)
     assert line == "the run failed: AssertionError: no more (HYDRA_FULL_ERROR=1 shows the traceback)"
     status = json.loads(only(a_place_of_its_own.glob("outputs/runs/faulty/*/status.json")).read_text())
     assert status["status"] == "failed"

@@ -72,7 +72,7 @@ def test_options_of_the_users_own(a_place_of_its_own: Path) -> None:
 def test_a_script_and_the_command_give_the_same(process: Door, a_place_of_its_own: Path) -> None:
     """A net of the user's own, from the folder they stand in, through both doors, each in a fresh process."""
     (a_place_of_its_own / "mynets.py").write_text(OWN_NET)
-    overrides = ["model._target_=mynets.Net", "+model.width=6", *TINY[2:], "epochs=2"]
+    overrides = ["model._target_=mynets.Net", "trust=[mynets]", "+model.width=6", *TINY[2:], "epochs=2"]
     overrides.remove("epochs=1")
     (a_place_of_its_own / "script.py").write_text(
         "import dlhw\n"

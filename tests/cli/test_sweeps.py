@@ -62,7 +62,7 @@ def test_every_combination_has_its_folder(door: Door, a_place_of_its_own: Path) 
         (["study=xor", "optimizer.lr=1,2"], "optimizer.lr=1,2: a study has its own list of runs and cannot be swept"),
         (["study=xor", "study.only=[lerning_rate]"], "study.only=lerning_rate: no such table"),
         (["study.only=[learning_rate]", "seed=0,1"], "study.only=[learning_rate]: no study is chosen; add study=NAME"),
-        (["optimizer.lr=interval(0,1)"], "does not support sweep type"),
+        (["optimizer.lr=interval(0,1)"], "interval(…) is for hydra/sweeper=optuna"),
         (["seed=0,1", "dataset=image_folder", "dataset.root=nowhere"], "dataset.root=nowhere: is no folder"),
     ],
 )

@@ -75,7 +75,7 @@ def test_an_option_in_a_preset(tmp_path: Path) -> None:
         ("defaults: [override model: fc]\n", "# @package _global_\n", "override /model"),
         ("defaults: [override /model: fc]\n", "", "'# @package _global_'"),
         ("defaults: [/model: fc]\n", "# @package _global_\n", "override /model: fc"),
-        ("epochs: ten\n", "# @package _global_\n", "in experiment/mine: epochs: Value 'ten' "),
+        ("epochs: ten\n", "# @package _global_\n", "in experiment/mine: epochs=ten: must be int"),
         ("epochs: [1\n", "# @package _global_\n", "mine.yaml"),
         ("monitor: 3\n", "# @package _global_\n", "in experiment/mine: "),
         ("[epochs]\n", "# @package _global_\n", "in experiment/mine: "),
@@ -98,7 +98,7 @@ def test_a_preset_that_is_written_wrong(content: str, package: str, says: str, t
         ("+experiment=mnist/mlp", "experiment=mnist/mlp needs no +"),
         ("model=null", "an option is chosen by its name"),
         ("seed=1,2", "add -m to sweep"),
-        ("epochs", "'epochs'"),
+        ("epochs", "epochs: is not of the form KEY=VALUE"),
         ("model.hidden=[8", "[8"),
     ],
 )

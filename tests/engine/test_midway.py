@@ -1,6 +1,8 @@
 """A run broken off in the middle of an epoch goes on from there, and ends as one that was not, to the last bit."""
 
 import json
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ SMALL_UNET = ("model.base_channels=4", "model.depth=2")
 IMAGES = ("dataset.train_size=60", "dataset.val_size=20", "dataset.test_size=20", "batch_size=8")
 SHORT = ("batch_size=4", "limit_batches=3", "dataset.test_size=10", "epochs=1")
 FAMILIES = {  # each as its preset has it, in small
-    "fc": ("model=fc", "model.hidden=[16]", "model.batchnorm=true", *IMAGES),
+    "fc": ("model=fc", "model.hidden=[16]", "model.batchnorm=true", "plots=basic", *IMAGES),
     "fc_numpy": ("model=fc", "model.hidden=[16]", "model.dropout=0.3", "backend=numpy", *IMAGES),
     "lenet5": ("model=lenet5", *EVERYTHING_RANDOM[6:-2], *IMAGES),
     "lenet5_numpy": ("model=lenet5", "model.dropout=0.3", "backend=numpy", *IMAGES),
@@ -43,26 +45,26 @@ class BrokenOff(BaseException):
     """As Ctrl-C would, but nothing else raises it."""
 
 
+def break_off(patch: pytest.MonkeyPatch, step: int) -> None:
+    """Have training break off right after the state of so many steps was kept within an epoch."""
+    save_last = Checkpoints.save_last
+
+    def save_and_break_off(self, trainer, monitor, is_best=False):
+        save_last(self, trainer, monitor, is_best)
+        if trainer.passes is not None and trainer.steps_done == step:
+            patch.setattr(Checkpoints, "save_last", save_last)
+            raise BrokenOff
+
+    patch.setattr(Checkpoints, "save_last", save_and_break_off)
+
+
 @pytest.fixture
 def breaking_off(monkeypatch):
-    """Have training break off right after the state of so many steps was kept within an epoch."""
-
-    def at(step: int) -> None:
-        save_last = Checkpoints.save_last
-
-        def save_and_break_off(self, trainer, monitor, is_best=False):
-            save_last(self, trainer, monitor, is_best)
-            if trainer.passes is not None and trainer.steps_done == step:
-                monkeypatch.setattr(Checkpoints, "save_last", save_last)
-                raise BrokenOff
-
-        monkeypatch.setattr(Checkpoints, "save_last", save_and_break_off)
-
-    return at
+    return partial(break_off, monkeypatch)
 
 
 def trained(folder, *overrides: str) -> None:
-    typed = {override.partition("=")[0]: override for override in ("epochs=2", *overrides, "plots=basic")}
+    typed = {override.partition("=")[0]: override for override in ("epochs=2", "plots=none", *overrides)}
     dlhw.run("device=cpu", "threads=1", *typed.values(), f"hydra.run.dir={folder}")
 
 
@@ -121,21 +123,27 @@ def everything_random():
 @pytest.fixture(scope="module")
 def whole(everything_random, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
-    run(folder, *everything_random, "plots=basic")
+    run(folder, *everything_random)
     return folder
 
 
 STEPS = 5  # of an epoch: ten batches of twenty, two a step
 
 
-@pytest.mark.parametrize("step", range(1, 3 * STEPS))
+AT_AN_END = (0, 1, STEPS - 1)  # of an epoch: its last step, its first, the one before its last
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(step, marks=() if step % STEPS in AT_AN_END else pytest.mark.slow) for step in range(1, 3 * STEPS)],
+)
 def test_any_step_of_a_run_in_which_everything_is_random(step, everything_random, whole, breaking_off, tmp_path):
     """A row comes after the second epoch and after the third; nothing is kept within epochs at those steps."""
     if step == 2 * STEPS:
         pytest.skip("a row's own checkpoint; see test_killed.py")
     breaking_off(step)
     with pytest.raises(BrokenOff):
-        run(tmp_path / "run", *everything_random, "plots=basic", f"checkpoint_every={step}")
+        run(tmp_path / "run", *everything_random, f"checkpoint_every={step}")
     resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", whole)
 
@@ -143,7 +151,7 @@ def test_any_step_of_a_run_in_which_everything_is_random(step, everything_random
 def test_broken_off_twice_within_an_epoch(everything_random, whole, breaking_off, tmp_path):
     breaking_off(7)
     with pytest.raises(BrokenOff):
-        run(tmp_path / "run", *everything_random, "plots=basic", "checkpoint_every=1")
+        run(tmp_path / "run", *everything_random, "checkpoint_every=1")
     breaking_off(9)
     with pytest.raises(BrokenOff):
         resume(tmp_path / "run")
@@ -158,18 +166,14 @@ PARTS = (
 
 
 @pytest.mark.parametrize("part", [None, *PARTS])
-def test_no_part_of_the_state_can_be_left_out(part, breaking_off, tmp_path):
+def test_no_part_of_the_state_can_be_left_out(part, stops_early, tmp_path):
     """With any one as it is in a run that has just begun, the run that goes on ends differently, or not at all."""
-    overrides = (*EVERYTHING_RANDOM[:-2], *STOPS_EARLY, "loss_below=2.2")
-    run(tmp_path / "whole", *overrides)
-    breaking_off(17)
-    with pytest.raises(BrokenOff):
-        run(tmp_path / "run", *overrides, "checkpoint_every=1")
+    shutil.copytree(stops_early / "run", tmp_path / "run")
     if part is not None:
-        forget(tmp_path, part, overrides, breaking_off)
+        forget(tmp_path / "run", part, stops_early / "begun")
     try:
         resume(tmp_path / "run")
-        assert_same_run(tmp_path / "run", tmp_path / "whole")
+        assert_same_run(tmp_path / "run", stops_early / "whole")
     except (Exception, AssertionError):
         assert part is not None
     else:
@@ -183,13 +187,23 @@ STOPS_EARLY = (
 )
 
 
-def forget(tmp_path, part: str, overrides, breaking_off) -> None:
+@pytest.fixture(scope="module")
+def stops_early(tmp_path_factory):
+    """The run as a whole, broken off after step 17 (run), and after its first step (begun)."""
+    place, overrides = tmp_path_factory.mktemp("stops_early"), (*EVERYTHING_RANDOM[:-2], *STOPS_EARLY, "loss_below=2.2")
+    run(place / "whole", *overrides)
+    for name, step in (("run", 17), ("begun", 1)):
+        with pytest.MonkeyPatch.context() as patch:
+            break_off(patch, step)
+            with pytest.raises(BrokenOff):
+                run(place / name, *overrides, "checkpoint_every=1")
+    return place
+
+
+def forget(folder, part: str, begun_folder) -> None:
     """Put what a run has after its first step where the checkpoint has this part."""
-    breaking_off(1)
-    with pytest.raises(BrokenOff):
-        run(tmp_path / "begun", *overrides, "checkpoint_every=1")
-    last, cpu = tmp_path / "run" / "checkpoints" / "last.pt", torch.device("cpu")
-    state, begun = checkpoint.load(last, cpu), checkpoint.load(tmp_path / "begun" / "checkpoints" / "last.pt", cpu)
+    last, cpu = folder / "checkpoints" / "last.pt", torch.device("cpu")
+    state, begun = checkpoint.load(last, cpu), checkpoint.load(begun_folder / "checkpoints" / "last.pt", cpu)
     where, _, name = part.rpartition(".")
     (state[where] if where else state)[name] = (begun[where] if where else begun)[name]
     if part == "passes.under_way":
@@ -203,7 +217,7 @@ def test_the_one_before_is_used_where_the_last_is_damaged(
 ):
     breaking_off(9)
     with pytest.raises(BrokenOff):
-        run(tmp_path / "run", *everything_random, "plots=basic", "checkpoint_every=1")
+        run(tmp_path / "run", *everything_random, "checkpoint_every=1")
     last = tmp_path / "run" / "checkpoints" / "last.pt"
     spoil(last, damage)
     resume(tmp_path / "run")
@@ -239,7 +253,7 @@ def test_a_run_without_a_whole_checkpoint_is_refused_and_left_alone(everything_r
 def test_a_damaged_best_is_written_again(everything_random, whole, breaking_off, tmp_path, caplog):
     breaking_off(2 * STEPS + 2)
     with pytest.raises(BrokenOff):
-        run(tmp_path / "run", *everything_random, "plots=basic", "checkpoint_every=1")
+        run(tmp_path / "run", *everything_random, "checkpoint_every=1")
     spoil(tmp_path / "run" / "checkpoints" / "best.pt", "flipped")
     resume(tmp_path / "run")
     assert_same_run(tmp_path / "run", whole)
@@ -276,5 +290,5 @@ def test_other_intervals_are_refused(every, tmp_path):
 
 @pytest.mark.parametrize("every", ["null", "1h", "3"])
 def test_how_often_changes_no_bit(every, everything_random, whole, tmp_path):
-    run(tmp_path / "run", *everything_random, "plots=basic", f"checkpoint_every={every}")
+    run(tmp_path / "run", *everything_random, f"checkpoint_every={every}")
     assert_same_run(tmp_path / "run", whole)

@@ -195,3 +195,17 @@ def test_saving_nothing_changes_nothing(tmp_path):
     again = run(tmp_path / "last", *RUN, "checkpoints=last")
     assert same_bits(*(weights(tmp_path / name / "checkpoints" / "last.pt") for name in ("kept", "last")))
     assert column(again, "train/loss") == column(kept, "train/loss")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_deterministic_algorithms_are_on_while_training_and_not_after(wanted, tmp_path, monkeypatch):
+    seen, train_step = [], Trainer.train_step
+
+    def noted(self, *args):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return train_step(self, *args)
+
+    monkeypatch.setattr(Trainer, "train_step", noted)
+    run(tmp_path / "run", *FC, "epochs=1", f"deterministic={str(wanted).lower()}")
+    assert set(seen) == {wanted}
+    assert not torch.are_deterministic_algorithms_enabled()

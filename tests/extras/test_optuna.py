@@ -58,7 +58,10 @@ def test_the_same_line_tries_the_same_values(door: Door, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("values", ["1e30,0.01", "0.01,1e30"])
-def test_a_trial_that_fails_does_not_end_the_study(values: str, door: Door, a_place_of_its_own: Path) -> None:
+def test_a_trial_that_fails_does_not_end_the_study(
+    values: str, door: Door, a_place_of_its_own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlhw.sweep.optimise.report", lambda folder: None)
     line = (*OPTUNA, "hydra/sweeper/sampler=grid", "optimizer=sgd", f"optimizer.lr={values}")
     outcome = door(*line)
     assert outcome.code == 0, outcome

@@ -49,6 +49,7 @@ def test_a_lost_run_leaves_the_other_alone(door: Door, a_place_of_its_own: Path)
         *SWEEP,
         "hydra/launcher=submitit_local",
         "model._target_=extra_nets.Net",
+        "trust=[extra_nets]",
         "optimizer=sgd",
         "epochs=2",
         "name=two",

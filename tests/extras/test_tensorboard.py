@@ -76,7 +76,7 @@ def test_without_tensorboard(door: Door, a_place_of_its_own: Path, monkeypatch: 
     [
         (["logger=tensorbord"], "did you mean tensorboard?"),
         (["logger=tensorboard", "+logger.flush=3"], "unknown key logger.flush"),
-        (["logger=5"], "an option is chosen by its name, not by int"),
+        (["logger=5"], "an option is chosen by its name, not by a value (int)"),
     ],
 )
 def test_its_keys_are_checked(words: list[str], says: str, door: Door, a_place_of_its_own: Path) -> None:

@@ -172,6 +172,7 @@ def test_without_lightning_a_line_says_so(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not WITH_LIGHTNING.exists(), reason="needs Lightning: make bench-lightning")
 def test_lightning(tmp_path: Path) -> None:
     output = tmp_path / "lightning_loop.md"
@@ -262,7 +263,8 @@ def test_made_up_files_are_what_both_sides_read(importable: None, tmp_path: Path
     experiments.write_fashion(tmp_path, train=200, test=100)
     built = experiments.experiment(*experiments.NETS["fc"], *experiments.FASHION, f"data_dir={tmp_path}", "device=cpu")
     ((inputs, targets),) = experiments.loader(tmp_path, train=False)
-    ours, our_targets = next(iter(built.splits.test.batches(100)))
+    with built.opened("test") as test:
+        ours, our_targets = next(iter(test.batches(100)))
     torch.testing.assert_close(ours, inputs)
     assert our_targets.tolist() == targets.tolist()
     assert len(set(targets.tolist())) == 10

@@ -19,7 +19,8 @@ from dlhw.sweep.preflight import Expectation
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-SHORT = ["epochs=1", "limit_batches=1", "batch_size=8", "plots=none"]
+SHORT = ["epochs=1", "limit_batches=1", "batch_size=8", "plots=none", "threads=1"]
+FEW_IMAGES = ["dataset.train_size=20", "dataset.val_size=4", "dataset.test_size=4"]
 HERE = ["hydra/launcher=basic"]
 # What is only composed: presets and studies whose files would have to be made up, and a launcher that wants a cluster.
 ELSEWHERE = ("cifar10/(?!two_layer_toy)", "pets", "two_layer_cifar10", "vgg16_resnet50", "submitit")
@@ -30,7 +31,7 @@ def commands() -> list[str]:
     blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     table = re.findall(r"^\| `(dlhw[^`]*)` \|", README, re.MULTILINE)
-    return [line for line in [*lines, *table] if line.startswith("dlhw")]
+    return [*dict.fromkeys(line for line in [*lines, *table] if line.startswith("dlhw"))]
 
 
 @pytest.fixture
@@ -92,6 +93,7 @@ def shortened(command: str) -> list[str]:
     if "study=" in command:
         return [*words, "plots=none", *([*SHORT, *HERE] if words[1:] == ["study=xor"] else ["dry_run=true"])]
     own = [] if "experiment=" in command else ["dataset.val_size=10"]
+    own += FEW_IMAGES if "experiment=segmentation/canvas" in command else []
     return [*words, *SHORT, *own, *(HERE if "-m" in words else [])]
 
 

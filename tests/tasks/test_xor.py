@@ -100,10 +100,10 @@ def test_one_fetch_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "train_epochs", watched)
     for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__", "__int__", "__index__"):
         monkeypatch.setattr(torch.Tensor, name, counting(name, getattr(torch.Tensor, name)))
-    ended = run(tmp_path / "run", "experiment=xor/mlp", "checkpoints=none")
-    assert len(ended.rows) == 40
-    assert fetched == [100] * 40 + [1]  # the test
-    assert waits == ["tolist"] * 40
+    ended = run(tmp_path / "run", "experiment=xor/mlp", "epochs=1000", "checkpoints=none")
+    assert len(ended.rows) == 10
+    assert fetched == [100] * 10 + [1]  # the test
+    assert waits == ["tolist"] * 10
 
 
 def test_the_first_step_below_survives_a_resumption(learned, tmp_path):
@@ -121,7 +121,7 @@ def test_a_run_resumed_before_that_step_finds_it_as_well(learned, tmp_path):
 
 
 def test_zeros_never_learn(tmp_path):
-    ended = run(tmp_path / "run", "experiment=xor/zeros")
+    ended = run(tmp_path / "run", "experiment=xor/zeros", "epochs=1000")
     assert ended.results["loss_below"] == {"loss": 0.02, "step": None}
     assert arrays(ended)["point_outputs"] == pytest.approx(np.full(4, 0.5), abs=1e-6)
     assert ended.results["test/loss"] == pytest.approx(1, abs=1e-6)

@@ -57,7 +57,7 @@ def download(weights: str, url: str, net: str) -> dict[str, Tensor]:
             state: dict[str, Any] = torch.hub.load_state_dict_from_url(
                 url, map_location="cpu", check_hash=True, progress=sys.stderr.isatty(), weights_only=True
             )
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, http.client.HTTPException) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, http.client.HTTPException) as error:
         name = url.rpartition("/")[2]
         raise UserError(
             f"weights={weights}: could not be had for {net} ({reason(error)}); check the network, or put {name} "

@@ -2,7 +2,7 @@
 
 import csv
 import json
-import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class RunFolder:
     def result(self, key: str) -> float | None:
         """A finite figure of results.json, else None."""
         value = self.results.get(key)
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+        return float(value) if isinstance(value, int | float) and abs(value) <= sys.float_info.max else None
 
     def class_names(self, count: int) -> list[str]:
         """As recorded, or the indices of the classes where the names are missing."""

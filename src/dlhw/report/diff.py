@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlhw.errors import UserError, first_line
+from dlhw.errors import UserError
 from dlhw.report.contents import Run
 from dlhw.report.finding import is_run, nothing_there
 from dlhw.report.reading import environment
@@ -133,7 +133,7 @@ def weights(path: Path) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")["model"]
     except Exception as error:  # torch and zipfile raise a dozen kinds where a file is damaged
-        raise UserError(f"{path} is damaged or truncated: {first_line(error)}") from error
+        raise UserError(f"{path} is damaged or truncated, or no checkpoint of dlhw's") from error
     return loaded
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dlhw.report.contents import Report
-from dlhw.report.tables import Table, settings_table, study_tables
+from dlhw.report.tables import Table, one_line, settings_table, study_tables
 
 MOST_ROWS = 40  # on a page
 SPECIALS = {
@@ -49,4 +49,4 @@ def row(cells: list[str], bold: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """Signs that LaTeX reads as its own, as letters. Brackets and asterisks too, which a line's end would take up."""
-    return "".join(SPECIALS.get(character, character) for character in " ".join(text.split()))
+    return "".join(SPECIALS.get(character, character) for character in one_line(text))

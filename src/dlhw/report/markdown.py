@@ -1,7 +1,7 @@
 """summary.md."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dlhw.report.contents import Report
 from dlhw.report.tables import NONE, Table, best_line, one_line, settings_table, study_tables, tally
@@ -18,7 +18,7 @@ def blocks(report: Report) -> Iterator[str]:
     if report.question:
         yield escaped(report.question)
     if report.commands:
-        yield "\n".join(["```sh", *map(one_line, report.commands), "```"])
+        yield code(map(one_line, report.commands))
     if report.rows:
         yield "\n".join(f"- {escaped(line)}" for line in tally(report))
     for table in study_tables(report):
@@ -36,6 +36,13 @@ def blocks(report: Report) -> Iterator[str]:
     ):
         if lines:
             yield f"## {title}\n\n" + "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def code(lines: Iterable[str]) -> str:
+    """A block of commands, fenced by more backticks than stand in any of them."""
+    text = "\n".join(lines)
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
+    return f"{fence}sh\n{text}\n{fence}"
 
 
 def failures(report: Report) -> list[str]:
@@ -62,4 +69,4 @@ def markdown(table: Table) -> str:
 
 def escaped(text: str) -> str:
     """Plain words on one line, whatever signs are in them."""
-    return re.sub(r"([\\`*|<]|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))
+    return re.sub(r"([\\`*|<\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", one_line(text))

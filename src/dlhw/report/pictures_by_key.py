@@ -143,7 +143,7 @@ def _draw_line(ax: Axes, line: Line, places: Places, index: int) -> None:
 
 
 def _draw_names(report: Report, key: str, metrics: list[str]) -> Figure:
-    rows = _ranked(report, key, metrics[0])
+    rows = _ranked(report, key, report.chosen_by or metrics[0])
     figure = style.new_figure(4.6 * len(metrics) + 1.4, max(1.6 + 0.36 * len(rows), 2.8), f"By {key}", report.title)
     axes = panels(figure, len(metrics), sharey=True)
     for ax, metric in zip(axes, metrics, strict=True):

@@ -78,12 +78,16 @@ def report(
 
 
 def with_metric(made: Report, metric: str) -> Report:
-    comparisons = compare_best(made.settings, metric)
+    comparisons = compare_best(made.settings, metric, made.best)
     notes = []
     if sum(comparison.p is not None for comparison in comparisons) > 1:
         notes.append("The p-values are corrected by Holm's method for the comparisons of this report.")
     if len([s for s in made.settings if metric in s.figures]) > MOST_COMPARED:
-        notes.append(f"Only the {MOST_COMPARED} best settings in {metric} are compared.")
+        notes.append(f"Only {MOST_COMPARED} settings are compared, those nearest in {metric}.")
+    if made.best is None and metric.startswith("test/") and len(comparisons) > 1:
+        notes.append(f"The setting that others are compared with is the best in {metric} itself, which favours it.")
+    if any(mapping(mapping(run.results.get("duplicates")).get("splits")) for run in made.runs):
+        notes.append("Some images lie in more than one split: results.json counts them under duplicates.")
     if len(made.runs) > sum(len({run.seed for run in setting.runs}) for setting in made.settings):
         notes.append("Some runs repeat a setting and its seed; the last of them counts.")
     return replace(made, metric=metric, comparisons=comparisons, notes=notes)

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import socket
+import sys
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -94,7 +95,8 @@ def figures(results: dict[str, Any], rows: dict[str, Floats]) -> dict[str, float
 
 
 def is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Nor too large to be a float, which a whole number of JSON can be."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

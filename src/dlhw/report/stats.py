@@ -28,12 +28,24 @@ def by_seed(runs: Sequence[Run], metric: str) -> dict[int, float]:
     return {run.seed: run.figures[metric] for run in runs if run.status == "finished" and metric in run.figures}
 
 
-def compare_best(settings: Sequence[Setting], metric: str) -> list[Comparison]:
-    """The best setting by a metric against each other one, nearest first; p-values with Holm's correction."""
+def compare_best(settings: Sequence[Setting], metric: str, chosen: Setting | None = None) -> list[Comparison]:
+    """The chosen setting against each other one, nearest first; p-values with Holm's correction.
+
+    chosen: on validation data. Without it the one that is best in the metric, though the metric then chooses itself.
+    """
     measured = [setting for setting in settings if metric in setting.figures]
-    ordered = sorted(measured, key=lambda s: s.figures[metric].mean, reverse=not smaller_is_better(metric))
-    best, others = ordered[:1], ordered[1:MOST_COMPARED]
-    return corrected([compare(best[0], other, metric) for other in others])
+    if not measured:
+        return []
+
+    def badness(setting: Setting) -> float:
+        mean = setting.figures[metric].mean
+        return mean if smaller_is_better(metric) else -mean
+
+    one = chosen if chosen is not None and metric in chosen.figures else min(measured, key=badness)
+    others = [setting for setting in measured if setting is not one]
+    others.sort(key=lambda other: abs(badness(other) - badness(one)))
+    pairs = [sorted((one, other), key=badness) for other in others[: MOST_COMPARED - 1]]
+    return corrected([compare(better, worse, metric) for better, worse in pairs])
 
 
 def compare(a: Setting, b: Setting, metric: str) -> Comparison:

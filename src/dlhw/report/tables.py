@@ -40,8 +40,20 @@ def summary_csv(report: Report) -> str:
         keys = [cell(values.get(run.folder, {}), key) for key in report.keys]
         figures = [exact(run, metric) for metric in (*metrics, *TIMINGS)]
         folder = Path(os.path.relpath(run.folder, report.folder)).as_posix()
-        writer.writerow([run.label, run.status, *keys, run.seed, *figures, folder, one_line(run.error)])
+        words = map(inert, [run.label, run.status, *keys])
+        writer.writerow([*words, run.seed, *figures, inert(folder), inert(one_line(run.error))])
     return text.getvalue()
+
+
+def inert(text: str) -> str:
+    """What a spreadsheet would work out as a formula, as text to it."""
+    if not text.startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
 
 
 def run_columns(report: Report) -> list[str]:
@@ -148,7 +160,8 @@ def cell(values: dict[str, Any], key: str) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Without line breaks, and without signs that are not seen and could still move what stands around them."""
+    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())
 
 
 def best_line(report: Report) -> str:

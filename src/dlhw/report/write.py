@@ -43,6 +43,7 @@ def write(report: Report) -> Path:
         "report.html": html.encode(),
     }
     try:
+        report.folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
             write_bytes(report.folder / name, content)
         forget_old_pictures(report, contents)

@@ -31,15 +31,13 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     folder = Path(config.hydra.sweep.dir) if typed_folder else plan.folder
     lanes = kind(config) == "vectorized"
 
-    def expected(configs: Sequence[DictConfig]) -> "Expectation":
-        from dlhw.sweep.preflight import expect  # which imports torch: a sweep that is done needs none
-
+    def expect(configs: Sequence[DictConfig]) -> "Expectation":
         if kind(config) == "joblib" and not config.dry_run:
             meanwhile(lambda: start_workers(min(workers, len(configs))))
-        return expect(configs)
+        return expected(configs)
 
-    expect = None if kind(config) == "submitit_slurm" else expected
-    sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, expect, lanes))
+    tried = None if kind(config) == "submitit_slurm" else expect
+    sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, tried, lanes))
 
     def launched(folders: list[Path]) -> None:
         with quiet(), warnings.catch_warnings():
@@ -57,6 +55,12 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     if not finished:
         print("\n".join(["not finished:", *(f"  {line}" for line in failures)]), file=sys.stderr)
         raise SystemExit(1)
+
+
+def expected(configs: Sequence[DictConfig]) -> "Expectation":
+    from dlhw.sweep.preflight import expect  # which imports torch: a sweep that is done needs none
+
+    return expect(configs)
 
 
 def meanwhile(work: Callable[[], object]) -> None:
