@@ -54,10 +54,14 @@ def main() -> None:
 
 
 def told_by_hydra(args: Namespace) -> None:
-    """Help, the config, a sweep. A config that is shown has passed the check, where something was typed for it."""
+    """Help, the config, a sweep. A config that is shown has passed the check where something was typed for it.
+
+    What Hydra refuses by itself, a key of a part that no file has, needs no torch; what comes with + or a folder does.
+    """
     if (args.cfg or args.info) and (args.overrides or args.package):
         with hydra_session(args.config_dir) as session:
-            config = composed([*session, *args.overrides], args.config_dir)
+            added = args.config_dir is not None or any(word.startswith("+") for word in args.overrides)
+            config = composed([*session, *args.overrides], args.config_dir, parts=added)
         if args.package:
             command_line.check_package(args, config)
     if not args.shell_completion:
@@ -67,11 +71,14 @@ def told_by_hydra(args: Namespace) -> None:
 
 def hydra_main() -> None:
     """Hydra's own main, whose log and callbacks come first: `checked_for_hydra` has to be before it."""
+    before = os.environ.get("HYDRA_FULL_ERROR", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets Hydra's exceptions reach us
     try:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(job)()
     except (ValueError, RecursionError, ArithmeticError) as error:  # a job's own end in jobs.py
         raise UserError(one_line(error)) from error
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
 
 
 def no_sweep() -> NoReturn:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import check, drop_foreign_keys, shown, unknown_key
+from dlhw.check import check, check_keys, check_values, drop_foreign_keys, shown, unknown_key
 from dlhw.config import hydra_session, shipped_groups
 from dlhw.errors import UserError
 from dlhw.explain import WHILE_COMPOSING, one_line
@@ -19,14 +19,17 @@ from dlhw.hydra_keys import check_hydra, check_typed
 OF_ANY_STUDY = ("only", "seeds", "limit")
 
 
-def composed(overrides: Sequence[str], config_dir: str | None = None) -> DictConfig:
-    """The config, with Hydra's own node under `hydra`; inside a `hydra_session`. Raises UserError."""
+def composed(overrides: Sequence[str], config_dir: str | None = None, parts: bool = True) -> DictConfig:
+    """The config, with Hydra's own node under `hydra`; inside a `hydra_session`. Raises UserError.
+
+    parts: compare the keys of parts with their constructors, which imports torch.
+    """
     check_options(overrides)
     try:
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         check_hydra(config, overrides)
-        settle(config, typed(config))
+        settle(config, typed(config), parts=parts)
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
     return config
@@ -72,15 +75,21 @@ def typed(config: DictConfig) -> list[str]:
     return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
 
 
-def settle(config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, str]] | None = None) -> None:
+def settle(
+    config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, str]] | None = None, parts: bool = True
+) -> None:
     """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError.
 
-    passed: see `check`.
+    passed: see `check`. parts: see `composed`.
     """
     check_typed(config, overrides, "trust")
     settle_study(config)
     drop_foreign_keys(config, overrides)
-    check(config, passed)
+    if parts:
+        check(config, passed)
+    else:
+        check_keys(config)
+        check_values(config)
     config.name = config.name
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ def of_code(targets: Iterable[str]) -> str:
 
 
 def own_sources(targets: Iterable[str]) -> list[Path]:
-    """The files of the user's own modules that targets name."""
+    """The files of the user's own modules that targets name, as they lie now: in a notebook they come and go."""
+    source_of.cache_clear()
+    invalidate_caches()
     foreign = sorted({target.rpartition(".")[0] for target in targets if target.partition(".")[0] not in LIBRARIES})
     return [path for module in foreign if (path := source_of(module)) is not None]
 

@@ -116,6 +116,15 @@ class Trainer:
         if self.passes is None:
             self.passes, self.steps = Passes(self.metrics()), Steps(self.step + 1, [], [], [])
         passes = self.passes
+        try:
+            self.train_passes(passes, count)
+        finally:
+            self.passes = None
+        self.ranks.share_buffers(self.model)
+        self.steps.loss, state = fetch(passes.losses, passes.metrics, self.ranks)
+        return self.figures(passes.sizes, passes.begin, passes.metrics.figures(state))
+
+    def train_passes(self, passes: Passes, count: int) -> None:
         for left in reversed(range(count)):
             for group in self.rest_of_pass(passes):
                 size = sum(batch.size for batch in group)
@@ -127,10 +136,6 @@ class Trainer:
             passes.order = None
             if self.after_step is not None and left:
                 self.after_step()
-        self.passes = None
-        self.ranks.share_buffers(self.model)
-        self.steps.loss, state = fetch(passes.losses, passes.metrics, self.ranks)
-        return self.figures(passes.sizes, passes.begin, passes.metrics.figures(state))
 
     @property
     def steps_per_pass(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 Configs = list[tuple[Sequence[str], DictConfig]]
@@ -173,6 +174,7 @@ def standing(here: Path) -> Iterator[None]:
 
 def clear(loggers: list[logging.Logger]) -> None:
     GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
     for logger in loggers:
         logger.handlers.clear()
         logger.propagate = True

@@ -2,13 +2,13 @@
 
 import inspect
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import torch
 import yaml
 from nets import CLASSIFIERS, RNNS, UNETS, gradients_of_a_step
 
-from dlhw.check import resolve_name
 from dlhw.config import conf_dir
 
 NETS = {

@@ -230,7 +230,7 @@ def test_refused(overrides, words):
     assert words in str(refusal.value)
 
 
-@pytest.mark.parametrize("split_at", range(1, 8))
+@pytest.mark.parametrize("split_at", [1, 4, 7])
 @pytest.mark.parametrize("name", ["step", "exponential", "cosine", "onecycle"])
 def test_a_saved_state_goes_on_where_it_was(name, split_at):
     overrides = [f"scheduler={name}", *(["scheduler.step_size=2"] if name == "step" else [])]
