@@ -33,7 +33,9 @@ def a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     GlobalHydra.instance().clear()
     for logger in ours:
         logger.handlers.clear()
+    sys.modules.pop("mynets", None)  # the name that several tests give to a module of the user's own
     yield here
+    sys.modules.pop("mynets", None)
     GlobalHydra.instance().clear()
     for logger in ours:
         logger.handlers.clear()

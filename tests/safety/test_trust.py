@@ -35,10 +35,16 @@ UNTOLD = "model._target_=mynets.deep.Net: mynets is not trusted; if it is yours,
 
 @pytest.fixture(autouse=True)
 def mynets(here: Path) -> Iterator[None]:
+    """A package of that name; other tests have had modules of it."""
     (here / "mynets").mkdir()
     (here / "mynets/__init__.py").write_text("")
     (here / "mynets/deep.py").write_text(NET)
+    forget_mynets()
     yield
+    forget_mynets()
+
+
+def forget_mynets() -> None:
     for name in ("mynets", "mynets.deep"):
         sys.modules.pop(name, None)
 
