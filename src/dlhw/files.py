@@ -18,20 +18,29 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(exist_ok=True)
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        temporary.replace(path)
-        sync_names(path.parent)
-    except OSError as error:
-        # A full disk is told without a name, and nobody knows a temporary one.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with naming(path):
+            path.parent.mkdir(exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            if keep is not None and path.exists():
+                path.replace(keep)
+            temporary.replace(path)
+            sync_names(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have the system's errors name this file: a full disk is told without one, and nobody knows a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_names(folder: Path) -> None:
@@ -54,20 +63,17 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
 
 def append(path: Path, content: bytes) -> None:
     """All of it, or nothing where that fails. Only a process that is killed in the middle leaves a part."""
-    try:
-        with path.open("ab", buffering=0) as file:
-            before, left = file.tell(), memoryview(content)
-            try:
-                while left:  # a disk may take a part before it is full
-                    left = left[file.write(left) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(before)
-                if not before:
-                    path.unlink()
-                raise
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with naming(path), path.open("ab", buffering=0) as file:
+        before, left = file.tell(), memoryview(content)
+        try:
+            while left:  # a disk may take a part before it is full
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            if not before:
+                path.unlink()
+            raise
 
 
 def write_bytes(path: Path, content: bytes) -> None:
