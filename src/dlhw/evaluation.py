@@ -17,7 +17,7 @@ from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
 from dlhw.memory import in_parts
-from dlhw.one_run import display, judge
+from dlhw.one_run import display, judge, settings_of
 from dlhw.out_of_memory import telling
 from dlhw.prepare import build_model, place, prepare, use_channels_last
 from dlhw.provenance import data_change
@@ -40,7 +40,7 @@ def evaluate(asked: Any) -> dict[str, Any]:
     state, name = weights(folder, asked.checkpoint, results, experiment.trainer.device)
     experiment.trainer.model.load_state_dict(state["model"])
     with (
-        cpu_settings(experiment.threads),
+        settings_of(experiment),
         telling("a sample at a time", experiment.trainer.device, ELSEWHERE),
         experiment.opened(asked.split) as split,
     ):
