@@ -58,6 +58,12 @@ class Passes:
         return Steps(state["first"], state["epoch"], state["lr"], [])
 
 
+def steps_of(samples: int, batch_size: int, limit_batches: int | None, accumulate_steps: int) -> int:
+    """Of one pass over so many samples."""
+    batches = -(-samples // batch_size)
+    return -(-min(batches, limit_batches or batches) // accumulate_steps)
+
+
 def fetch(losses: list[Tensor], metrics: Metrics, ranks: Ranks) -> tuple[list[float], list[float]]:
     """Bring the losses and the metrics' state, of all ranks, to the host in one transfer."""
     wide = torch.float32 if losses[0].device.type == "mps" else torch.float64  # Metal has no float64

@@ -22,6 +22,7 @@ from dlhw.errors import UserError, first_line, lacks_memory
 from dlhw.machine import choose_device, choose_dtype, choose_precision, choose_threads, cpu_settings
 from dlhw.monitor import Monitor, make_monitor
 from dlhw.out_of_memory import telling
+from dlhw.passes import steps_of
 from dlhw.scheduler.schedule import Schedule
 from dlhw.summary import LayerSummary, summarize
 from dlhw.targets import locate, signature_of
@@ -221,8 +222,6 @@ def use_channels_last(choice: bool | str, model: nn.Module, device: torch.device
 
 def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Task) -> Schedule:
     """The schedule, given those facts of the run that its constructor asks for. torch's own are stepped by epoch."""
-    batches = -(-len(splits.train) // config.batch_size)
-    steps_per_epoch = -(-min(batches, config.limit_batches or batches) // config.accumulate_steps)
     target = locate(config.scheduler._target_, "scheduler", config.trust)
     if isinstance(target, type) and issubclass(target, LRScheduler):
         if target is ReduceLROnPlateau:
@@ -230,7 +229,8 @@ def build_schedule(config: DictConfig, optimizer: Any, splits: Splits, task: Tas
                 "scheduler._target_=torch's ReduceLROnPlateau needs a metric to watch: use scheduler=plateau"
             )
         return Schedule(build(config.scheduler, "scheduler", optimizer))
-    facts = {"epochs": config.epochs, "steps_per_epoch": steps_per_epoch}
+    steps = steps_of(len(splits.train), config.batch_size, config.limit_batches, config.accumulate_steps)
+    facts = {"epochs": config.epochs, "steps_per_epoch": steps}
     wanted = {name: value for name, value in facts.items() if name in signature_of(target)}
     schedule: Schedule = build(config.scheduler, "scheduler", optimizer, **wanted)
     if schedule.metric is not None:

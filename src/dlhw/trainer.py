@@ -16,7 +16,7 @@ from dlhw.distributed import ALONE, Batch, Ranks
 from dlhw.errors import RunFailed
 from dlhw.memory import in_parts
 from dlhw.metrics import Metrics
-from dlhw.passes import Passes, Steps, fetch, figures_of
+from dlhw.passes import Passes, Steps, fetch, figures_of, steps_of
 
 
 class Split(Protocol):
@@ -125,28 +125,24 @@ class Trainer:
         return self.figures(passes.sizes, passes.begin, passes.metrics.figures(state))
 
     def train_passes(self, passes: Passes, count: int) -> None:
+        steps = steps_of(len(self.train), self.batch_size, self.limit_batches, self.accumulate_steps)
         for left in reversed(range(count)):
-            for group in self.rest_of_pass(passes):
+            for group in self.rest_of_pass(passes, steps):
                 size = sum(batch.size for batch in group)
                 passes.sizes.append(size)
                 passes.losses.append(self.train_step(group, size, passes.metrics))
-                if self.after_step is not None and len(passes.losses) - passes.begin < self.steps_per_pass:
+                if self.after_step is not None and len(passes.losses) - passes.begin < steps:
                     self.after_step()
             self.end_pass(len(passes.losses) - passes.begin)
             passes.order = None
             if self.after_step is not None and left:
                 self.after_step()
 
-    @property
-    def steps_per_pass(self) -> int:
-        batches = -(-len(self.train) // self.batch_size)
-        return -(-min(batches, self.limit_batches or batches) // self.accumulate_steps)
-
-    def rest_of_pass(self, passes: Passes) -> Iterator[list[Batch]]:
-        """The batches of each step: of a new pass, or those that are left of one under way."""
+    def rest_of_pass(self, passes: Passes, steps: int) -> Iterator[list[Batch]]:
+        """The batches of each step: of a new pass, which has so many, or those that are left of one under way."""
         if passes.order is None:
             passes.begin, passes.metrics = len(passes.losses), self.metrics()
-            if self.steps_per_pass > 1:  # else it has no middle, and to ask takes 4 us, a tenth of a step of XOR's net
+            if steps > 1:  # else it has no middle, and to ask takes 4 us, a tenth of a step of XOR's net
                 passes.order = (self.shuffle.get_state(), self.augment.get_state())
         done = self.accumulate_steps * (len(passes.losses) - passes.begin)
         batches = self.batches(self.train, self.batch_size, self.shuffle, self.augment, done=done)
