@@ -1,6 +1,5 @@
 """`hydra/launcher=vectorized`, from the command line on."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,19 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from doors import a_place_of_its_own, door
+from outcomes import TINY, Outcome, only, written
 from planned_runs import column
 
-CLI = Path(__file__).parents[1] / "cli"
-if str(CLI) not in sys.path:
-    sys.path.insert(0, str(CLI))  # for outcomes.py
-spec = importlib.util.spec_from_file_location("doors_for_lanes", CLI / "conftest.py")
-from outcomes import TINY, Outcome, only, written  # noqa: E402
-
-assert spec is not None
-assert spec.loader is not None
-doors = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(doors)
-a_place_of_its_own, door = doors.a_place_of_its_own, doors.door
+__all__ = ["a_place_of_its_own", "door"]
 
 Door = Callable[..., Outcome]
 LANES = ("-m", *TINY, "hydra/launcher=vectorized")

@@ -1,25 +1,14 @@
-"""The doors of tests/cli, and a module that leaves a trace wherever it is imported or called."""
+"""The doors, and a module that leaves a trace wherever it is imported or called."""
 
-import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doors import a_place_of_its_own, door
+from outcomes import TINY
 
-CLI = Path(__file__).parents[1] / "cli"
-if str(CLI) not in sys.path:
-    sys.path.insert(0, str(CLI))  # for outcomes.py
-
-spec = importlib.util.spec_from_file_location("doors_of_the_command_again", CLI / "conftest.py")
-from outcomes import TINY, Outcome  # noqa: E402
-
-assert spec is not None
-assert spec.loader is not None
-doors = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(doors)
-
-a_place_of_its_own, door_once = doors.a_place_of_its_own, doors.door
+__all__ = ["a_place_of_its_own", "door"]
 
 EVIL = """
 from pathlib import Path
@@ -33,17 +22,6 @@ class Net:
     def __init__(self, *args, **kwargs):
         TRACE.touch()
 """
-
-
-@pytest.fixture
-def door(door_once: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """A sweep leaves HYDRA_FULL_ERROR in its process, by which the next one would show a traceback."""
-
-    def call(*words: str, program: str = "dlhw") -> Outcome:
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        return door_once(*words, program=program)
-
-    return call
 
 
 @pytest.fixture
