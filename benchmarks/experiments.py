@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlhw.capture import capture
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.dataset import cifar10, idx, mnist
 from dlhw.dataset.pool import Pool
 from dlhw.prepare import Experiment, prepare

@@ -24,9 +24,9 @@ from typing import Any
 
 import torch
 
-from dlhw.environment import device_name
 from dlhw.errors import UserError
-from dlhw.git import git_commit
+from dlhw.folder.environment import device_name
+from dlhw.folder.git import git_commit
 from dlhw.machine import choose_device, cores
 
 RESULTS = Path(__file__).with_name("results")

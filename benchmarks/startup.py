@@ -23,8 +23,8 @@ from pathlib import Path
 
 import torch
 
-from dlhw.environment import device_name
-from dlhw.git import git_commit
+from dlhw.folder.environment import device_name
+from dlhw.folder.git import git_commit
 
 # The command itself, but its first step ends the process. torch is imported before Hydra here; the sum is the same.
 FIRST_STEP = """

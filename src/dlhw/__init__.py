@@ -18,10 +18,10 @@ def run(*overrides: str, config_dir: str | None = None) -> "Run":
 
     Raises dlhw.errors.UserError for what cannot be used (nothing is written then), RunFailed for a run that broke off.
     """
-    from dlhw.compose import composed
-    from dlhw.config import hydra_session
+    from dlhw.config.compose import composed
+    from dlhw.config.shipped import hydra_session
+    from dlhw.distributed.torchrun import joined
     from dlhw.progress import log_to_console
-    from dlhw.torchrun import joined
 
     log_to_console()
     with joined() as ranks, hydra_session(config_dir) as session:

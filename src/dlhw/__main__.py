@@ -4,7 +4,7 @@ import os
 import sys
 
 from dlhw.cli import main
-from dlhw.torchrun import launched
+from dlhw.distributed.torchrun import launched
 
 
 def end(code: object) -> None:

@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 import hydra
 
 import dlhw
-from dlhw import command_line
-from dlhw.compose import checked_for_hydra, composed, help_template
-from dlhw.config import conf_dir, hydra_session
+from dlhw.config import command_line
+from dlhw.config.compose import checked_for_hydra, composed, help_template
+from dlhw.config.explain import USERS_FAULT, one_line
+from dlhw.config.shipped import conf_dir, hydra_session
+from dlhw.distributed.torchrun import launched
 from dlhw.errors import RunFailed, UserError, in_a_line, printable
-from dlhw.explain import USERS_FAULT, one_line
 from dlhw.progress import log_to_console
-from dlhw.torchrun import launched
 
 # Read by OpenMP when torch is loaded: how often a thread that waits for another looks again before it sleeps. The usual
 # 300,000 keep a core from the thread that is waited for: with four cores busy elsewhere, a step of VGG-16 on 4 threads

@@ -7,12 +7,12 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import check_values, unknown_key
 from dlhw.cli import in_one_line
-from dlhw.config import one_of
+from dlhw.config.check import check_values, unknown_key
+from dlhw.config.explain import of_a_file
+from dlhw.config.schema import one_of
+from dlhw.config.targets import check_trust
 from dlhw.errors import UserError
-from dlhw.explain import of_a_file
-from dlhw.targets import check_trust
 
 HELP = """\
 dlhw-eval evaluates a run of dlhw again, rebuilt from its own saved config. The run's own files stay as they are; the

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from dlhw import checkpoint
 from dlhw.dataset.decode import decode
 from dlhw.dataset.preprocess import Preprocess
-from dlhw.environment import environment
 from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
+from dlhw.folder import checkpoint
+from dlhw.folder.environment import environment
+from dlhw.folder.provenance import data_change
+from dlhw.folder.results import times_tested, times_tested_since
+from dlhw.folder.resume import read_json, saved_config
 from dlhw.machine import choose_device, choose_dtype, cpu_settings
 from dlhw.memory import in_parts
 from dlhw.one_run import display, judge, settings_of
 from dlhw.out_of_memory import telling
 from dlhw.prepare import build_model, place, prepare, use_channels_last
-from dlhw.provenance import data_change
-from dlhw.results import times_tested, times_tested_since
-from dlhw.resume import read_json, saved_config
 
 log = logging.getLogger("dlhw")
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from dlhw.checkpoint import Checkpoints
-from dlhw.compose import settle, typed
-from dlhw.config import load_config
+from dlhw.config.compose import settle, typed
+from dlhw.config.saved import load_config
 from dlhw.errors import first_line
+from dlhw.folder.checkpoint import Checkpoints
+from dlhw.folder.record import Record
 from dlhw.machine import cores, end_with
 from dlhw.one_run import display, restored, train
 from dlhw.prepare import Experiment, prepare
 from dlhw.progress import quiet
-from dlhw.record import Record
 
 log = logging.getLogger("dlhw")
 

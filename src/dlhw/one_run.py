@@ -18,21 +18,21 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from dlhw.capture import capture
-from dlhw.checkpoint import Checkpoints, expected_bytes, has_checkpoint
-from dlhw.compose import typed
+from dlhw.config.compose import typed
 from dlhw.dataset.batches import Split
 from dlhw.dataset.seeds import derive
-from dlhw.distributed import ALONE, Ranks
+from dlhw.distributed.ranks import ALONE, Ranks
 from dlhw.errors import UserError
+from dlhw.folder.checkpoint import Checkpoints, expected_bytes, has_checkpoint
+from dlhw.folder.provenance import note_data, refuse_other_data
+from dlhw.folder.record import Record
+from dlhw.folder.results import summary, times_tested
+from dlhw.folder.resume import reopen
 from dlhw.machine import cpu_settings, deterministic
 from dlhw.monitor import Monitor
 from dlhw.out_of_memory import telling_of_training
 from dlhw.prepare import Experiment, first_inputs, prepare
 from dlhw.progress import follow
-from dlhw.provenance import note_data, refuse_other_data
-from dlhw.record import Record
-from dlhw.results import summary, times_tested
-from dlhw.resume import reopen
 from dlhw.summary import as_table
 from dlhw.views import filter_outputs, snapshot
 

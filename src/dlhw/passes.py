@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlhw.distributed import Ranks
+from dlhw.distributed.ranks import Ranks
 from dlhw.metrics import Metrics
 
 

@@ -12,11 +12,12 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from dlhw.build import build
+from dlhw.config.build import build
+from dlhw.config.targets import locate, signature_of
 from dlhw.dataset.batches import Split, Splits
 from dlhw.dataset.held_out import HeldOut, hold_out
 from dlhw.dataset.seeds import derive
-from dlhw.distributed import ALONE, Ranks
+from dlhw.distributed.ranks import ALONE, Ranks
 from dlhw.eager import without_compiler
 from dlhw.errors import UserError, first_line, lacks_memory
 from dlhw.machine import choose_device, choose_dtype, choose_precision, choose_threads, cpu_settings
@@ -25,7 +26,6 @@ from dlhw.out_of_memory import telling
 from dlhw.passes import steps_of
 from dlhw.scheduler.schedule import Schedule
 from dlhw.summary import LayerSummary, summarize
-from dlhw.targets import locate, signature_of
 from dlhw.tasks import TASKS, Task
 from dlhw.trainer import Trainer
 from dlhw.views import snapshot

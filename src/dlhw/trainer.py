@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlhw.distributed import ALONE, Batch, Ranks
+from dlhw.distributed.ranks import ALONE, Batch, Ranks
 from dlhw.errors import RunFailed
 from dlhw.memory import in_parts
 from dlhw.metrics import Metrics

@@ -12,7 +12,7 @@ import pytest
 import torch
 from outcomes import TINY, Outcome, only
 
-from dlhw import checkpoint
+from dlhw.folder import checkpoint
 
 PATIENCE = 100  # seconds until a process is given up
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from outcomes import Outcome, written
 
-from dlhw.config import Config, conf_dir
+from dlhw.config.schema import Config
+from dlhw.config.shipped import conf_dir
 
 Door = Callable[..., Outcome]
 GROUPS = sorted(folder for folder in conf_dir().iterdir() if folder.is_dir())

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from dlhw.config import conf_dir
+from dlhw.config.shipped import conf_dir
 
 CONF = conf_dir()
 # config, model/fc, …; but for studies, which have a schema of their own: tests/sweep/test_study.py

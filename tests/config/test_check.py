@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlhw.compose import composed
-from dlhw.config import conf_dir, hydra_session, load_config
+from dlhw.config.compose import composed
+from dlhw.config.saved import load_config
+from dlhw.config.shipped import conf_dir, hydra_session
 from dlhw.errors import UserError
 
 OWN_CLASSES = """

@@ -6,8 +6,8 @@ import pytest
 from misspell import misspelt
 from shipped import GROUPS, options
 
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
 
 

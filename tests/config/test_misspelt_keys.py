@@ -19,10 +19,10 @@ from misspell import MISTAKES, misspelt
 from omegaconf import DictConfig, OmegaConf
 from shipped import FILES, chosen_with, header, key_paths, options, read
 
-from dlhw.compose import composed, settle
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed, settle
+from dlhw.config.explain import WHILE_COMPOSING, one_line
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
-from dlhw.explain import WHILE_COMPOSING, one_line
 
 NAMED = 0.95
 WAYS = ("plain", "+", "++", "experiment file", "option file")

@@ -9,12 +9,12 @@ from PIL import Image
 from shipped import COMPANIONS, CONF, FILES, GROUPS, options
 from torch import nn
 
-from dlhw.build import build
-from dlhw.check import SUPPLIED
-from dlhw.compose import composed
-from dlhw.config import GROUPS as PARTS
-from dlhw.config import hydra_session
-from dlhw.targets import signature_of
+from dlhw.config.build import build
+from dlhw.config.check import SUPPLIED
+from dlhw.config.compose import composed
+from dlhw.config.schema import GROUPS as PARTS
+from dlhw.config.shipped import hydra_session
+from dlhw.config.targets import signature_of
 
 CHOICES = [f"{group}={option}" for group in GROUPS for option in options(group)]
 

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
-from dlhw.config import conf_dir
+from dlhw.config.shipped import conf_dir
 
 NAMES = ["xor", "toy", "sine", "canvas", "denoise", "pets"]
 CHOOSES = {

@@ -8,12 +8,12 @@ import torch
 from processes import TINY, alone, losses, succeed
 
 from dlhw import cli
-from dlhw.compose import composed
-from dlhw.config import hydra_session
-from dlhw.distributed import ALONE, Ranks
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
+from dlhw.distributed.ranks import ALONE, Ranks
+from dlhw.distributed.torchrun import launched
 from dlhw.errors import UserError
 from dlhw.prepare import prepare
-from dlhw.torchrun import launched
 
 TWO = Ranks(0, 2, 0, 2)
 VARIABLES = {

@@ -15,7 +15,7 @@ from dlhw.dataset.masked import Masked
 from dlhw.dataset.shard import Shard
 from dlhw.dataset.streamed import Streamed
 from dlhw.dataset.tensors import Tensors
-from dlhw.distributed import ALONE, Ranks
+from dlhw.distributed.ranks import ALONE, Ranks
 
 AUGMENT = Augment(crop_padding=2, flip=True, rotation=10.0)
 SIDE = 6

@@ -38,7 +38,7 @@ def die() -> None:
 
 def die_after_last(epoch: int) -> None:
     """Right after the epoch's last.pt."""
-    from dlhw import checkpoint
+    from dlhw.folder import checkpoint
 
     save = checkpoint.save
 
@@ -52,7 +52,7 @@ def die_after_last(epoch: int) -> None:
 
 def die_between_best_and_last(epoch: int) -> None:
     """After a best.pt, from this epoch on, and before its last.pt."""
-    from dlhw import checkpoint
+    from dlhw.folder import checkpoint
 
     save = checkpoint.save
 
@@ -66,7 +66,7 @@ def die_between_best_and_last(epoch: int) -> None:
 
 def die_in_the_middle_of_last(epoch: int) -> None:
     """With half of the epoch's last.pt written to the temporary file."""
-    from dlhw import checkpoint
+    from dlhw.folder import checkpoint
 
     save = checkpoint.torch.save
 
@@ -82,7 +82,7 @@ def die_in_the_middle_of_last(epoch: int) -> None:
 
 def die_before_the_checkpoint(epoch: int) -> None:
     """With the epoch's row written, its checkpoint not begun."""
-    from dlhw.checkpoint import Checkpoints
+    from dlhw.folder.checkpoint import Checkpoints
 
     keep = Checkpoints.keep
 
@@ -96,7 +96,7 @@ def die_before_the_checkpoint(epoch: int) -> None:
 
 def die_in_the_middle_of_steps(epoch: int) -> None:
     """With a line and a half of the epoch's steps in steps.csv."""
-    from dlhw.record import Record
+    from dlhw.folder.record import Record
 
     write_row = Record.row
 
@@ -112,7 +112,7 @@ def die_in_the_middle_of_steps(epoch: int) -> None:
 
 def die_at_the_start_of_steps(epoch: int) -> None:
     """With steps.csv made, and less than its header in it."""
-    from dlhw.record import Record
+    from dlhw.folder.record import Record
 
     def die_at_once(self: Record, row: dict[str, float]) -> None:
         (self.folder / "steps.csv").write_text("step,ep" if epoch == 1 else "")
@@ -123,7 +123,7 @@ def die_at_the_start_of_steps(epoch: int) -> None:
 
 def die_before_results(epoch: int) -> None:
     """All epochs are done and arrays.npz is written."""
-    from dlhw.record import Record
+    from dlhw.folder.record import Record
 
     Record.results = lambda self, results: die()
 
@@ -157,7 +157,7 @@ def killed_run(folder: Path, overrides: tuple[str, ...], moment: str, epoch: int
 
 
 def _train_and_wait(folder: Path, overrides: tuple[str, ...], begun: Any, go_on: Any) -> None:
-    from dlhw.checkpoint import Checkpoints
+    from dlhw.folder.checkpoint import Checkpoints
 
     os.chdir(folder.parent)
     keep = Checkpoints.keep

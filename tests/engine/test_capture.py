@@ -14,8 +14,8 @@ from dlhw.capture import capture, cuda_graph
 from dlhw.capture.compiled import told
 from dlhw.capture.cuda_graph import GraphedStep, check, unfit
 from dlhw.capture.trial import full_batch, undone
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
 from dlhw.machine import cpu_settings
 from dlhw.prepare import prepare

@@ -5,8 +5,8 @@ import torch
 from small_runs import FC, resume, run, same_bits, weights
 from torch import nn
 
-from dlhw import checkpoint
 from dlhw.errors import UserError
+from dlhw.folder import checkpoint
 
 CPU = torch.device("cpu")
 STATE = {

@@ -113,6 +113,11 @@ def test_parts_import_only_themselves_and_errors(module):
     assert {name for name in of_dlhw(module) if not within(name, own, "dlhw.errors", "dlhw.memory")} == set()
 
 
+@pytest.mark.parametrize("module", modules_in("dlhw.config"))
+def test_a_config_is_judged_without_anything_that_it_describes(module):
+    assert {name for name in of_dlhw(module) if not within(name, "dlhw.config", "dlhw.errors")} == set()
+
+
 @pytest.mark.parametrize(
     "module", modules_in(*GROUND, "dlhw.trainer", "dlhw.metrics", "dlhw.tasks", "dlhw.monitor", "dlhw.views")
 )
@@ -127,19 +132,19 @@ ENGINE = {  # what each may import of dlhw
     "dlhw.machine": {"dlhw.errors", "dlhw.memory"},
     "dlhw.memory": {"dlhw.errors"},
     "dlhw.monitor": {"dlhw.errors"},
-    "dlhw.lifeline": {"dlhw.errors"},
-    "dlhw.distributed": {"dlhw.errors", "dlhw.machine", "dlhw.dataset.shard"},
-    "dlhw.torchrun": {"dlhw.distributed", "dlhw.lifeline", "dlhw.machine", "dlhw.progress"},
-    "dlhw.passes": {"dlhw.distributed", "dlhw.metrics"},
-    "dlhw.trainer": {"dlhw.errors", "dlhw.distributed", "dlhw.memory", "dlhw.metrics", "dlhw.passes"},
+    "dlhw.distributed.lifeline": {"dlhw.errors"},
+    "dlhw.distributed.ranks": {"dlhw.errors", "dlhw.machine", "dlhw.dataset.shard"},
+    "dlhw.distributed.torchrun": {"dlhw.distributed", "dlhw.machine", "dlhw.progress"},
+    "dlhw.passes": {"dlhw.distributed.ranks", "dlhw.metrics"},
+    "dlhw.trainer": {"dlhw.errors", "dlhw.distributed.ranks", "dlhw.memory", "dlhw.metrics", "dlhw.passes"},
     "dlhw.views": {"dlhw.summary"},
     "dlhw.summary": set(),
     **{module: {"dlhw.metrics", "dlhw.tasks"} for module in modules_in("dlhw.tasks")},
     **{module: {"dlhw.numpy_nn"} for module in modules_in("dlhw.numpy_nn")},
     **{module: {"dlhw.backend", "dlhw.numpy_nn", "dlhw.errors", "dlhw.loss"} for module in modules_in("dlhw.backend")},
-    "dlhw.record": {"dlhw.errors", "dlhw.files", "dlhw.passes"},
-    "dlhw.seal": set(),
-    "dlhw.checkpoint": {"dlhw.errors", "dlhw.files", "dlhw.monitor", "dlhw.seal", "dlhw.trainer"},
+    "dlhw.folder.record": {"dlhw.errors", "dlhw.files", "dlhw.passes"},
+    "dlhw.folder.seal": set(),
+    "dlhw.folder.checkpoint": {"dlhw.errors", "dlhw.files", "dlhw.monitor", "dlhw.folder.seal", "dlhw.trainer"},
 }
 
 
@@ -149,7 +154,7 @@ def test_the_engine_imports_no_more_than_it_may(module):
 
 
 def test_the_trainer_knows_no_files_and_no_plots():
-    foreign = ("hydra", "omegaconf", "matplotlib", "pathlib", "csv", "json", "dlhw.dataset", "dlhw.record", "dlhw.plot")
+    foreign = ("hydra", "omegaconf", "matplotlib", "pathlib", "csv", "json", "dlhw.dataset", "dlhw.folder", "dlhw.plot")
     assert {name for name in IMPORTS["dlhw.trainer"].everywhere if within(name, *foreign)} == set()
 
 
@@ -159,7 +164,8 @@ def test_only_a_run_asks_for_plots(module):
     assert {name for name in IMPORTS[module].on_loading if within(name, *ANNEX)} == set()
 
 
-DOOR = ("cli", "check", "config", "compose", "explain", "errors", "files", "fingerprint", "torchrun", "distributed")
+CONFIG = ("config.check", "config.compose", "config.explain", "config.saved", "config.schema", "config.shipped")
+DOOR = ("cli", *CONFIG, "errors", "files", "folder.fingerprint", "distributed.torchrun", "distributed.ranks")
 
 
 @pytest.mark.parametrize("module", [f"dlhw.{name}" for name in DOOR])

@@ -8,7 +8,7 @@ import pytest
 from small_runs import FC, run
 from torch import Tensor
 
-from dlhw.record import Record
+from dlhw.folder.record import Record
 
 PROC = Path("/proc/self")
 pytestmark = pytest.mark.skipif(not (PROC / "statm").exists(), reason="needs Linux: /proc tells memory and files")

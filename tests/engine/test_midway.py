@@ -11,9 +11,9 @@ from killed_runs import EVERYTHING_RANDOM
 from small_runs import resume, run, same_bits, timeless, weights
 
 import dlhw
-from dlhw import checkpoint
-from dlhw.checkpoint import Checkpoints
 from dlhw.errors import UserError
+from dlhw.folder import checkpoint
+from dlhw.folder.checkpoint import Checkpoints
 
 SMALL_UNET = ("model.base_channels=4", "model.depth=2")
 IMAGES = ("dataset.train_size=60", "dataset.val_size=20", "dataset.test_size=20", "batch_size=8")
@@ -264,7 +264,7 @@ def test_a_damaged_best_is_written_again(everything_random, whole, breaking_off,
 def test_by_the_clock(every, monkeypatch, tmp_path):
     """A clock on which every step takes forty seconds; rows come with checkpoints of their own."""
     now, kept = [0.0], []
-    monkeypatch.setattr("dlhw.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("dlhw.folder.checkpoint.time.monotonic", lambda: now[0])
     save_last, train_step = Checkpoints.save_last, dlhw.trainer.Trainer.train_step
 
     def noted(self, trainer, *args):

@@ -6,10 +6,10 @@ from pkgutil import resolve_name
 
 import pytest
 
-from dlhw.check import named
-from dlhw.config import conf_dir
-from dlhw.parameters import parameter_names
-from dlhw.targets import signature_of
+from dlhw.config.check import named
+from dlhw.config.parameters import parameter_names
+from dlhw.config.shipped import conf_dir
+from dlhw.config.targets import signature_of
 
 SHIPPED = {
     target

@@ -13,10 +13,10 @@ import torch
 from omegaconf import OmegaConf
 from small_runs import FC, contents, read_csv, run
 
-from dlhw import checkpoint, record
 from dlhw.errors import RunFailed, UserError
+from dlhw.folder import checkpoint, record
+from dlhw.folder.record import Record
 from dlhw.passes import Steps
-from dlhw.record import Record
 
 RUN = (*FC, "epochs=2", "batch_size=60", "optimizer.lr=0.01")
 

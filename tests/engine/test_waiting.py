@@ -12,8 +12,8 @@ from small_runs import FC
 
 from dlhw import prepare as prepare_module
 from dlhw import trainer as trainer_module
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.prepare import prepare
 from dlhw.trainer import Trainer
 

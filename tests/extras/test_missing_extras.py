@@ -10,7 +10,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from outcomes import TINY, Outcome, written
 
-from dlhw.explain import EXTRAS
+from dlhw.config.explain import EXTRAS
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 

@@ -7,7 +7,7 @@ import time
 import pytest
 from faults import RUN, dlhw
 
-from dlhw.checkpoint import Checkpoints
+from dlhw.folder.checkpoint import Checkpoints
 
 
 @pytest.fixture(autouse=True)

@@ -67,7 +67,7 @@ def prepared(config: DictConfig, *args: Any, **kwargs: Any) -> Any:
 
 
 def begin_run(experiment: Any, *args: Any) -> NoReturn:
-    from dlhw.compose import typed as words_of
+    from dlhw.config.compose import typed as words_of
 
     config = experiment.config
     raise Accepted([(words_of(config) if "hydra" in config else [], config)])

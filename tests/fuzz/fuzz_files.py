@@ -12,8 +12,8 @@ from fuzz_yaml import PACKAGES, WHOLE, damaged
 from omegaconf import OmegaConf, open_dict
 from shipped import CONF, FILES, chosen_with, options
 
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 
 PLACES = (
     "config.yaml", "dlhw_schema.yaml", "model.yaml", "hydra/launcher/joblib.yaml", "model/fc.yaml/x", "model/mine.yml",

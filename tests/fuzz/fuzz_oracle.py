@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.config import conf_dir, shipped_groups
+from dlhw.config.shipped import conf_dir, shipped_groups
 
 LONGEST = 1200  # characters of a line
 JARGON = re.compile(

@@ -26,7 +26,7 @@ from fuzz_values import (
     VALUES,
 )
 
-from dlhw.config import Config
+from dlhw.config.schema import Config
 
 CONFIG_TESTS = str(Path(__file__).parents[1] / "config")
 if CONFIG_TESTS not in sys.path:

@@ -15,13 +15,13 @@ import pytest
 from honest_runs import FC, PICTURES, broken_off, contents, flip_a_bit, run, write_pictures
 
 import dlhw
-from dlhw import fingerprint
 from dlhw.dataset import mnist
 from dlhw.errors import UserError
 from dlhw.eval_cli import parse
 from dlhw.evaluation import evaluate
-from dlhw.provenance import data_change, note_data
-from dlhw.record import Record
+from dlhw.folder import fingerprint
+from dlhw.folder.provenance import data_change, note_data
+from dlhw.folder.record import Record
 from dlhw.sweep.preflight import Expectation
 
 DATA = Path("data")

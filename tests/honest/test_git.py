@@ -8,8 +8,8 @@ import pytest
 from honest_runs import contents, run
 from omegaconf import OmegaConf
 
-from dlhw.git import git_state
-from dlhw.provenance import provenance
+from dlhw.folder.git import git_state
+from dlhw.folder.provenance import provenance
 
 
 def git(*words: str) -> str:
@@ -75,7 +75,7 @@ def test_a_run_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_git(*args: object, **kwargs: object) -> None:
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr("dlhw.git.subprocess.run", no_git)
+    monkeypatch.setattr("dlhw.folder.git.subprocess.run", no_git)
     run("epochs=1")
     results = contents(Path("run/results.json"))
     assert (results["git_commit"], results["git"]) == (None, None)

@@ -12,15 +12,15 @@ from honest_runs import FC, TINY, broken_off, contents, run
 
 import dlhw
 from dlhw import prepare as preparing
-from dlhw.checkpoint import Checkpoints
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.dataset.batches import Splits
 from dlhw.dataset.held_out import HeldOut, HeldOutError, hold_out, tensor_bytes
 from dlhw.dataset.preprocess import Preprocess
 from dlhw.dataset.tensors import Tensors
 from dlhw.eval_cli import parse
 from dlhw.evaluation import evaluate
+from dlhw.folder.checkpoint import Checkpoints
 from dlhw.lanes import lane as lanes
 from dlhw.monitor import Monitor
 from dlhw.prepare import Experiment, prepare

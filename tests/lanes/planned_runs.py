@@ -10,13 +10,13 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from dlhw.config import hydra_session
+from dlhw.config.shipped import hydra_session
 from dlhw.files import write_text
+from dlhw.folder.record import Record
 from dlhw.jobs import taken_up
 from dlhw.lanes.train import train_lanes
 from dlhw.one_run import train
 from dlhw.progress import quiet
-from dlhw.record import Record
 from dlhw.sweep.plan import Composer
 
 TINY = ("plots=none", "device=cpu", "threads=1", "dataset.train_size=200", "batch_size=40", "epochs=2")

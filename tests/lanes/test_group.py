@@ -96,7 +96,7 @@ def test_groups_are_as_large_as_memory_and_max_lanes_allow(tmp_path, monkeypatch
 
 
 def test_a_lane_takes_what_its_parts_take(tmp_path):
-    from dlhw.config import load_config
+    from dlhw.config.saved import load_config
     from dlhw.prepare import prepare
 
     def taken(*overrides):

@@ -5,13 +5,13 @@ import torch
 from filelock import FileLock
 from planned_runs import FC, TINY, alone, column, in_lanes, plan, plan_all, results, status, train_alone
 
-from dlhw.checkpoint import Checkpoints
 from dlhw.files import write_json
+from dlhw.folder.checkpoint import Checkpoints
+from dlhw.folder.record import Record
 from dlhw.jobs import taken_up
 from dlhw.lanes.launch import train_planned
 from dlhw.lanes.program import Program
 from dlhw.lanes.train import train_lanes
-from dlhw.record import Record
 
 SGD = (*FC, "optimizer=sgd", "dataset.image_size=28")
 BAD = "optimizer.lr=1e30"

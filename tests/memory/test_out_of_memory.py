@@ -13,8 +13,8 @@ import torch
 from short_of_memory import holding
 
 import dlhw
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import OutOfMemory, RunFailed, lacks_memory
 from dlhw.prepare import prepare
 

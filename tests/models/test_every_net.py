@@ -9,7 +9,7 @@ import torch
 import yaml
 from nets import CLASSIFIERS, RNNS, UNETS, gradients_of_a_step
 
-from dlhw.config import conf_dir
+from dlhw.config.shipped import conf_dir
 
 NETS = {
     **{name: (lambda make=make: make(3, 32), (4, 3, 32, 32)) for name, make in CLASSIFIERS.items()},

@@ -11,8 +11,8 @@ from torch.optim import lr_scheduler
 
 from dlhw.backend.adapters import TwinLoss, numpy_backend
 from dlhw.backend.optimizer import TwinOptimizer
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
 from dlhw.loss.dice import Dice
 from dlhw.loss.mse import MSE

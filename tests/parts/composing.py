@@ -4,9 +4,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dlhw.build import build
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.build import build
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 
 
 def compose_config(*overrides: str) -> DictConfig:

@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.machine import cores
 
 ROOT = Path(__file__).parents[2]

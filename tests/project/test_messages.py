@@ -57,7 +57,7 @@ def raises() -> Iterator[tuple[str, set[tuple[str, ...]]]]:
 
 def tables() -> Iterator[tuple[str, set[tuple[str, ...]]]]:
     """The lines that stand in for Hydra's, OmegaConf's and PyYAML's own, as `raises` has its messages."""
-    for module in ("wording.py", "yaml_files.py"):
+    for module in ("config/wording.py", "config/yaml_files.py"):
         for node in ast.walk(ast.parse((SOURCES / module).read_text(encoding="utf-8"))):
             for value in node.values if isinstance(node, ast.Dict) else []:
                 for text in texts(value):

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from dlhw import cli, eval_cli, report_cli
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.dataset import mnist
 from dlhw.sweep.preflight import Expectation
 

@@ -22,27 +22,28 @@ from fuzz_door import Case, call  # noqa: E402
 from fuzz_files import saved  # noqa: E402
 from fuzz_yaml import BOMB  # noqa: E402
 
-from dlhw import checkpoint, evaluation, prepare  # noqa: E402
+from dlhw import evaluation, prepare  # noqa: E402
 from dlhw.backend.functions import FUNCTIONS  # noqa: E402
 from dlhw.backend.layers import NoTwin  # noqa: E402
 from dlhw.backend.twin import steps_of, traced  # noqa: E402
-from dlhw.compose import composed  # noqa: E402
-from dlhw.config import hydra_session  # noqa: E402
+from dlhw.config.compose import composed  # noqa: E402
+from dlhw.config.shipped import hydra_session  # noqa: E402
+from dlhw.config.targets import targets_in  # noqa: E402
 from dlhw.dataset import cifar10, idx, pets  # noqa: E402
 from dlhw.dataset.augment import Augment  # noqa: E402
 from dlhw.dataset.image_folder import ImageFolder  # noqa: E402
 from dlhw.dataset.sine import Sine  # noqa: E402
 from dlhw.dataset.split import split  # noqa: E402
 from dlhw.errors import UserError  # noqa: E402
+from dlhw.folder import checkpoint  # noqa: E402
+from dlhw.folder.record import Record  # noqa: E402
 from dlhw.machine import choose_dtype  # noqa: E402
 from dlhw.model.pretrained import read_weights  # noqa: E402
 from dlhw.numpy_nn.loss import MSELoss  # noqa: E402
 from dlhw.numpy_nn.shape import Add  # noqa: E402
-from dlhw.record import Record  # noqa: E402
 from dlhw.report import write  # noqa: E402
 from dlhw.report.claims import judge  # noqa: E402
 from dlhw.sweep.watch import epochs_of  # noqa: E402
-from dlhw.targets import targets_in  # noqa: E402
 
 
 def files(**own: bytes) -> dict[str, bytes]:

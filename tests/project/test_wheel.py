@@ -38,7 +38,7 @@ def test_wheel_runs_from_any_folder(site: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("outputs/runs/fc_digits/*/results.json"))) == 1
-    where = [sys.executable, "-c", "import dlhw.config as c; print(c.__file__, c.conf_dir())"]
+    where = [sys.executable, "-c", "import dlhw.config.shipped as c; print(c.__file__, c.conf_dir())"]
     told = subprocess.run(
         where, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
     ).stdout.split()

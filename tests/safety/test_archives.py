@@ -121,7 +121,7 @@ def test_a_pickle_where_torch_keeps_what_it_fetched(
     """By our own reader, and by torchvision's functions, which do not ask torch for weights alone."""
     from omegaconf import OmegaConf
 
-    from dlhw.build import build
+    from dlhw.config.build import build
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     (tmp_path / "hub/checkpoints").mkdir(parents=True)

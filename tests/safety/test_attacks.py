@@ -13,12 +13,13 @@ from outcomes import Outcome, written
 from payloads import CHECKPOINTS, TARGETS
 
 from dlhw import report_cli
-from dlhw.build import build
-from dlhw.compose import composed
-from dlhw.config import Config, hydra_session
+from dlhw.config.build import build
+from dlhw.config.compose import composed
+from dlhw.config.hydra_keys import check_hydra
+from dlhw.config.schema import Config
+from dlhw.config.shipped import hydra_session
+from dlhw.config.targets import KINDS, locate
 from dlhw.errors import UserError
-from dlhw.hydra_keys import check_hydra
-from dlhw.targets import KINDS, locate
 
 Door = Callable[..., Outcome]
 CALLED = {"_target_": "evil.leave_a_trace"}

@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from outcomes import TINY, Outcome
 
 import dlhw
-from dlhw.config import load_config
+from dlhw.config.saved import load_config
+from dlhw.config.targets import locate
 from dlhw.errors import UserError
-from dlhw.targets import locate
 
 Door = Callable[..., Outcome]
 MINE = ("model._target_=mynets.deep.Net", *TINY[2:])

@@ -10,7 +10,7 @@ from filelock import FileLock
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.config import hydra_session
+from dlhw.config.shipped import hydra_session
 from dlhw.files import write_json, write_text
 from dlhw.sweep.launch import Options, Sweep, status_of
 from dlhw.sweep.plan import Composer, Plan, Planned, make_plan

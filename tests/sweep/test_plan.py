@@ -7,8 +7,8 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf, open_dict
 
-from dlhw.compose import composed
-from dlhw.config import hydra_session
+from dlhw.config.compose import composed
+from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
 from dlhw.sweep.plan import Composer, Planned, make_plan
 

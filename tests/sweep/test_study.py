@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlhw.compose import composed
-from dlhw.config import conf_dir, hydra_session, shipped_groups
+from dlhw.config.compose import composed
+from dlhw.config.shipped import conf_dir, hydra_session, shipped_groups
 from dlhw.errors import UserError
 from dlhw.sweep.overrides import each_once, key_of, override
 from dlhw.sweep.study import Study, StudyRun, read_study, run_list

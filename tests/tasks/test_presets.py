@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlhw.build import build
-from dlhw.compose import composed
-from dlhw.config import conf_dir, hydra_session
+from dlhw.config.build import build
+from dlhw.config.compose import composed
+from dlhw.config.shipped import conf_dir, hydra_session
 from dlhw.metrics import ConfusionMetrics
 from dlhw.monitor import make_monitor
 from dlhw.prepare import look_through

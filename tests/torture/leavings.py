@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import yaml
 
-from dlhw.seal import is_whole
+from dlhw.folder.seal import is_whole
 
 TIMES = ("seconds", "samples_per_second")  # columns
 PICTURES_OF_TIME = ("metric_against_seconds",)

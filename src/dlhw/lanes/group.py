@@ -8,18 +8,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.checkpoint import stopped_within_epoch
-from dlhw.config import GROUPS, load_config
+from dlhw.config.saved import load_config
+from dlhw.config.schema import GROUPS
+from dlhw.config.targets import locate
 from dlhw.dataset.batches import Splits
 from dlhw.dataset.held_out import tensor_bytes
 from dlhw.errors import UserError, first_line
+from dlhw.folder.checkpoint import stopped_within_epoch
 from dlhw.lanes.optim import NUMBERS, RULES
 from dlhw.lanes.rehearsal import refusal
 from dlhw.machine import cpu_settings
 from dlhw.memory import free_bytes
 from dlhw.prepare import Experiment, prepare
 from dlhw.sweep.identity import digest
-from dlhw.targets import locate
 
 FREE = (  # keys in which the lanes of a group may differ; each has a schedule, a monitor and a logger of its own
     *("name", "seed", "scheduler", "monitor", "early_stopping", "loss_below", "plots", "checkpoints"),

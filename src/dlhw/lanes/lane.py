@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from dlhw.config import load_config
+from dlhw.config.saved import load_config
 from dlhw.errors import UserError, lacks_memory
+from dlhw.folder.provenance import note_data
+from dlhw.folder.record import Record
 from dlhw.jobs import taken_up
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.objective import described
 from dlhw.machine import cores
 from dlhw.one_run import announce, finish, logged, stops_early, take
 from dlhw.progress import tell
-from dlhw.provenance import note_data
-from dlhw.record import Record
 
 log = logging.getLogger("dlhw")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlhw.distributed import Batch
+from dlhw.distributed.ranks import Batch
 from dlhw.lanes.program import Program
 from dlhw.metrics import Metrics
 from dlhw.passes import Steps, figures_of

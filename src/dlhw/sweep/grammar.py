@@ -12,9 +12,9 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import check_values
+from dlhw.config.check import check_values
+from dlhw.config.explain import USERS_FAULT, one_line
 from dlhw.errors import UserError
-from dlhw.explain import USERS_FAULT, one_line
 from dlhw.sweep.identity import ABOUT_THE_SWEEP, safe
 from dlhw.sweep.plan import Composer, Plan, Planned, make_plan
 from dlhw.sweep.study import Study, read_study, run_list

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from dlhw.config import GROUPS, Config
+from dlhw.config.schema import GROUPS, Config
 
 # Keys that change what is shown or where, and nothing that a run computes.
 NO_PART_OF_A_RESULT = ("name", "plots", "data_dir", "resume", "trust", "logger")

@@ -15,10 +15,10 @@ import yaml
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw import fingerprint
 from dlhw.errors import UserError, first_line
 from dlhw.files import read_json, write_json, write_text
-from dlhw.provenance import noted_data
+from dlhw.folder import fingerprint
+from dlhw.folder.provenance import noted_data
 from dlhw.sweep.plan import Job, Plan
 from dlhw.sweep.watch import Watch, in_words
 

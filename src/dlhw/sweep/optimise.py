@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl, create_params_from_overrides
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import unknown_key
+from dlhw.config.check import unknown_key
 from dlhw.errors import RunFailed, UserError, first_line
 from dlhw.files import write_text
 from dlhw.monitor import Monitor

@@ -14,10 +14,10 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from dlhw.compose import check_options, settle
+from dlhw.config.compose import check_options, settle
+from dlhw.config.explain import WHILE_COMPOSING, one_line
+from dlhw.config.hydra_keys import check_hydra
 from dlhw.errors import UserError
-from dlhw.explain import WHILE_COMPOSING, one_line
-from dlhw.hydra_keys import check_hydra
 from dlhw.sweep.identity import common_name, digest, identity, short_name
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.build import build
+from dlhw.config.build import build
 from dlhw.errors import OutOfMemory, RunFailed, lacks_memory
 from dlhw.machine import cpu_settings
 from dlhw.prepare import build_model, prepare

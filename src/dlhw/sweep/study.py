@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlhw.check import plain
+from dlhw.config.check import plain
 from dlhw.errors import UserError
 from dlhw.sweep.overrides import OVERRIDE, each_once, key_of, override
 from dlhw.sweep.study_claims import Claim, read_claims

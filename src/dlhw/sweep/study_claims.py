@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlhw.check import check_type, unknown_key
+from dlhw.config.check import check_type, unknown_key
 from dlhw.errors import UserError, did_you_mean
 from dlhw.sweep.study_fields import check_metric, check_one_of, fields, line
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from dlhw.check import check_type, shown, unknown_key
+from dlhw.config.check import check_type, shown, unknown_key
 from dlhw.errors import UserError, did_you_mean
 from dlhw.sweep.overrides import OVERRIDE
 

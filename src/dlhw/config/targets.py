@@ -17,7 +17,8 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.config import Config, conf_dir
+from dlhw.config.schema import Config
+from dlhw.config.shipped import conf_dir
 from dlhw.errors import UserError, did_you_mean, first_line
 
 NAME = re.compile(r"[^\W\d_]\w*(\.[^\W\d_]\w*)+")  # nothing private, and no dlhw.__main__

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from dlhw.errors import UserError, first_line
 from dlhw.files import replacing
+from dlhw.folder.seal import is_whole, seal
 from dlhw.monitor import Monitor
-from dlhw.seal import is_whole, seal
 from dlhw.trainer import Trainer
 
 SECONDS = {"s": 1, "min": 60, "h": 3600}

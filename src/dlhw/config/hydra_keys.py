@@ -12,10 +12,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import check_values
+from dlhw.config.check import check_values
+from dlhw.config.interpolations import check_interpolations
+from dlhw.config.targets import MODULE, covered, targets_in
 from dlhw.errors import UserError
-from dlhw.interpolations import check_interpolations
-from dlhw.targets import MODULE, covered, targets_in
 
 PLUGINS = frozenset({
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",

@@ -11,13 +11,14 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import SUPPLIED, named, root_words, unknown_key
-from dlhw.config import GROUPS, Config, conf_dir
+from dlhw.config.check import SUPPLIED, named, root_words, unknown_key
+from dlhw.config.parameters import parameter_names
+from dlhw.config.schema import GROUPS, Config
+from dlhw.config.shipped import conf_dir
+from dlhw.config.targets import locate, signature_of
+from dlhw.config.wording import said_of_composing, said_of_override, said_of_value
+from dlhw.config.yaml_files import file_of, unreadable
 from dlhw.errors import UserError, did_you_mean, first_line, in_a_line
-from dlhw.parameters import parameter_names
-from dlhw.targets import locate, signature_of
-from dlhw.wording import said_of_composing, said_of_override, said_of_value
-from dlhw.yaml_files import file_of, unreadable
 
 USERS_FAULT = (HydraException, OmegaConfBaseException, yaml.YAMLError)
 # Hydra raises bare ones too, as for model=null.

@@ -8,7 +8,7 @@ from typing import Any
 
 def git_commit() -> str | None:
     """The commit of dlhw's own checkout, marked -dirty where files differ from it; None for an installed wheel."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     if not (package.parents[1] / ".git").exists():
         return None
     found = git(package, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")

@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from dlhw.distributed import ALONE, Ranks
+from dlhw.distributed.ranks import ALONE, Ranks
 from dlhw.progress import quiet
 
 if TYPE_CHECKING:
-    from dlhw.lifeline import Lifeline
+    from dlhw.distributed.lifeline import Lifeline
 
 TIMEOUT = timedelta(hours=2)  # for a rank that the others wait for: the first may be writing, or reading much data
 
@@ -50,7 +50,7 @@ def join(ranks: Ranks) -> "Lifeline":
     import torch
     from torch import distributed
 
-    from dlhw.lifeline import connect
+    from dlhw.distributed.lifeline import connect
     from dlhw.machine import end_with
 
     def share(*items: Any) -> tuple[Any, ...]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw import fingerprint
-from dlhw.config import GROUPS
+from dlhw.config.schema import GROUPS
 from dlhw.errors import UserError
 from dlhw.files import read_json, write_json
-from dlhw.git import git_state
+from dlhw.folder import fingerprint
+from dlhw.folder.git import git_state
 
 
 def note_data(folder: Path, data: Path | None) -> None:

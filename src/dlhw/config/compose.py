@@ -10,11 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.check import check, check_keys, check_values, drop_foreign_keys, shown, unknown_key
-from dlhw.config import hydra_session, shipped_groups
+from dlhw.config.check import check, check_keys, check_values, drop_foreign_keys, shown, unknown_key
+from dlhw.config.explain import WHILE_COMPOSING, one_line
+from dlhw.config.hydra_keys import check_hydra, check_typed
+from dlhw.config.shipped import hydra_session, shipped_groups
 from dlhw.errors import UserError
-from dlhw.explain import WHILE_COMPOSING, one_line
-from dlhw.hydra_keys import check_hydra, check_typed
 
 OF_ANY_STUDY = ("only", "seeds", "limit")
 

@@ -10,13 +10,13 @@ import yaml
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.check import check
-from dlhw.checkpoint import has_checkpoint
-from dlhw.config import load_config
+from dlhw.config.check import check
+from dlhw.config.explain import of_a_file
+from dlhw.config.hydra_keys import typed_value
+from dlhw.config.saved import load_config
+from dlhw.config.yaml_files import unreadable
 from dlhw.errors import UserError, did_you_mean
-from dlhw.explain import of_a_file
-from dlhw.hydra_keys import typed_value
-from dlhw.yaml_files import unreadable
+from dlhw.folder.checkpoint import has_checkpoint
 
 WHOLE_RUN = ("cosine", "onecycle")  # schedules whose shape spans the run, so that its length cannot change
 

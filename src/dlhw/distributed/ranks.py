@@ -15,7 +15,7 @@ from dlhw.errors import RunFailed, UserError, in_a_line
 if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
-    from dlhw.lifeline import Lifeline
+    from dlhw.distributed.lifeline import Lifeline
 
 
 class Batch(NamedTuple):

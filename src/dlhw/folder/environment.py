@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dlhw.git import git_commit
+from dlhw.folder.git import git_commit
 
 PACKAGES = ("dlhw", "torch", "torchvision", "numpy", "hydra-core", "omegaconf")
 

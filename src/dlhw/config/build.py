@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlhw.config.targets import locate, trusted
 from dlhw.errors import UserError, first_line, lacks_memory
-from dlhw.targets import locate, trusted
 
 
 def build(node: DictConfig, group: str, *args: Any, **facts: Any) -> Any:

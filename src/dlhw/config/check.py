@@ -19,10 +19,11 @@ from typing import Any, Literal
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from dlhw.config import GROUPS, shipped_groups
+from dlhw.config.interpolations import check_interpolations
+from dlhw.config.schema import GROUPS
+from dlhw.config.shipped import shipped_groups
+from dlhw.config.targets import check_trust, locate, signature_of, targets_in, trusted
 from dlhw.errors import UserError, did_you_mean
-from dlhw.interpolations import check_interpolations
-from dlhw.targets import check_trust, locate, signature_of, targets_in, trusted
 
 INSTANTIATE_KEYS = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 # Arguments that the run gives, so that YAML cannot.

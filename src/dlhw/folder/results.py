@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dlhw.environment import environment
 from dlhw.files import read_json
+from dlhw.folder.environment import environment
+from dlhw.folder.provenance import provenance
+from dlhw.folder.record import Record
 from dlhw.prepare import Experiment
-from dlhw.provenance import provenance
-from dlhw.record import Record
 
 
 def summary(experiment: Experiment, record: Record) -> dict[str, Any]:

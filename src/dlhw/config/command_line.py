@@ -7,7 +7,7 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.config import config_folder
+from dlhw.config.shipped import config_folder
 from dlhw.errors import UserError, did_you_mean
 
 FOREIGN = {  # flags of Hydra's that have no meaning here

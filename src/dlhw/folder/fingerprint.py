@@ -8,9 +8,9 @@ from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
-from dlhw.parameters import source_of
+from dlhw.config.parameters import source_of
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 SHOWS_ONLY = ("plot", "report", "sweep", "logger")  # folders of ours that draw and launch, and compute no result
 LIBRARIES = ("dlhw", "torch", "torchvision")
 

@@ -1,0 +1,1 @@
+"""One run by several processes: how they join, share out and sum, and end together."""
