@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
+from omegaconf import DictConfig
 from outcomes import TINY, Outcome, only, written
+
+from dlhw.sweep import whole
+from dlhw.sweep.launchers import start_workers
 
 Door = Callable[..., Outcome]
 HERE = "hydra/launcher=basic"  # in this process: starting workers takes seconds
@@ -39,6 +44,25 @@ def test_every_combination_has_its_folder(door: Door, a_place_of_its_own: Path) 
         assert json.loads((folder / "status.json").read_text())["status"] == "finished"
         assert json.loads((folder / "results.json").read_text())["seed"] == seed
         assert f"lr: {lr}\n" in (folder / ".hydra" / "config.yaml").read_text()
+
+
+def test_the_workers_that_were_started_early_train_the_runs(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """joblib starts others, in two seconds, where anything that it is told differs."""
+    seen = []
+
+    def executor() -> int:
+        return int(get_reusable_executor(reuse=True).executor_id)
+
+    def start(launcher: DictConfig, count: int) -> None:
+        start_workers(launcher, count)
+        seen.append(executor())
+
+    monkeypatch.setattr(whole, "meanwhile", lambda work: work())
+    monkeypatch.setattr(whole, "start_workers", start)
+    monkeypatch.setattr(whole, "end_workers", lambda: seen.append(executor()))
+    assert door("-m", *TINY, "seed=0,1", "name=early", "hydra.launcher.n_jobs=2").code == 0
+    early, late = seen
+    assert early == late
 
 
 @pytest.mark.parametrize(
@@ -137,7 +161,7 @@ def test_equal_configs_are_one_run(door: Door, a_place_of_its_own: Path) -> None
 def test_a_changed_code_is_told_and_rerun_trains_again(
     door: Door, a_place_of_its_own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dlhw import fingerprint
+    from dlhw.folder import fingerprint
 
     line = ("-m", *TINY, HERE, "seed=0,1", "name=pair")
     door(*line)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from dlhw.progress import quiet
 from dlhw.sweep.launch import Options, Sweep
-from dlhw.sweep.launchers import check_launcher, is_submitit, kind, submitted_at_once
+from dlhw.sweep.launchers import check_launcher, end_workers, is_submitit, kind, start_workers, submitted_at_once
 from dlhw.sweep.plan import Plan
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     spread_over_gpus(plan, config, workers)
     typed_folder = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
     folder = Path(config.hydra.sweep.dir) if typed_folder else plan.folder
-    lanes = kind(config) == "vectorized"
+    lanes, by_joblib = kind(config) == "vectorized", kind(config) == "joblib" and workers > 1
 
     def expect(configs: Sequence[DictConfig]) -> "Expectation":
-        if kind(config) == "joblib" and not config.dry_run:
-            meanwhile(lambda: start_workers(min(workers, len(configs))))
+        if by_joblib and not config.dry_run:
+            meanwhile(lambda: start_workers(config.hydra.launcher, workers))
         return expected(configs)
 
     tried = None if kind(config) == "submitit_slurm" else expect
@@ -44,6 +44,8 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
             warnings.simplefilter("ignore", UserWarning)  # loky's, of a worker that it replaces
             meanwhile(load_report)
             launch(folders, workers)
+            if by_joblib:
+                end_workers()
 
     finished = sweep.run(launched)
     if config.dry_run:
@@ -72,17 +74,6 @@ def load_report() -> None:
     """What the page at the end is made with: a second of imports."""
     for module in ("dlhw.report.page", "scipy.stats"):
         import_module(module)
-
-
-def start_workers(count: int) -> None:
-    """Have joblib's workers import torch while the runs are tried out: two of the seconds before the first step.
-
-    The launcher takes these up again, where it is not told to start its own in another way.
-    """
-    from joblib import Parallel, delayed
-
-    if count > 1:
-        Parallel(n_jobs=count)(delayed(import_module)("dlhw.jobs") for _ in range(count))
 
 
 def workers_for(config: DictConfig, runs: int) -> int:
