@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -59,8 +60,10 @@ class Ended:
 def watched(place: Path, *words: str, program: str = DLHW, mapped: bool = True) -> Ended:
     """A command, sampled until it ends. mapped: count pages of files too. Raises CalledProcessError."""
     start, samples = time.monotonic(), []
-    with (place / "out.txt").open("w") as out:
-        process = subprocess.Popen([program, *words], cwd=place, stdout=out, stderr=out)
+    with (
+        (place / "out.txt").open("w") as out,
+        subprocess.Popen([program, *words], cwd=place, stdout=out, stderr=out) as process,
+    ):
         while process.poll() is None:
             samples.append(sample(process.pid, mapped))
             time.sleep(0.5)
@@ -74,13 +77,11 @@ def sample(pid: int, mapped: bool) -> Sample:
     total = Sample(0, 0, 0)
     for process in family(pid):
         folder = Path("/proc") / process
-        try:
+        with suppress(OSError, KeyError):  # it has just ended
             rollup = dict(line.split(":") for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
             total.memory += 1024 * int(rollup["Pss" if mapped else "Pss_Anon"].split()[0])
             total.files += sum(1 for _ in (folder / "fd").iterdir())
             total.processes += 1
-        except (OSError, KeyError):  # it has just ended
-            continue
     return total
 
 
@@ -88,11 +89,9 @@ def family(pid: int) -> list[str]:
     """A process and all that came of it."""
     found = [str(pid)]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            try:
+        with suppress(OSError):  # it has just ended
+            for children in Path(f"/proc/{parent}/task").glob("*/children"):
                 found += children.read_text().split()
-            except OSError:
-                continue
     return found
 
 
