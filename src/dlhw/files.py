@@ -24,12 +24,21 @@ def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             if keep is not None and path.exists():
-                path.replace(keep)
+                share(path, keep)
             temporary.replace(path)
             sync_names(path.parent)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def share(path: Path, other: Path) -> None:
+    """Give a file a second name; at no moment is it without the first. Where it can have one alone, it gets that."""
+    try:
+        other.unlink(missing_ok=True)
+        other.hardlink_to(path)
+    except OSError:
+        path.replace(other)
 
 
 @contextmanager

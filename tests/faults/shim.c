@@ -82,5 +82,7 @@ int ftruncate64(int fd, off64_t size) { return under_fd(fd) && due(LESS) ? -1 : 
 int rename(const char *from, const char *to) { return (under(from) || under(to)) && due(NAME) ? -1 : NEXT(rename)(from, to); }
 int renameat(int a, const char *from, int b, const char *to) { return (under(from) || under(to)) && due(NAME) ? -1 : NEXT(renameat)(a, from, b, to); }
 int mkdir(const char *path, mode_t mode) { return under(path) && due(NAME) ? -1 : NEXT(mkdir)(path, mode); }
+int link(const char *from, const char *to) { return under(to) && due(NAME) ? -1 : NEXT(link)(from, to); }
+int linkat(int a, const char *from, int b, const char *to, int flags) { return under(to) && due(NAME) ? -1 : NEXT(linkat)(a, from, b, to, flags); }
 int unlink(const char *path) { return under(path) && due(NAME | LESS) ? -1 : NEXT(unlink)(path); }
 int unlinkat(int at, const char *path, int flags) { return under(path) && due(NAME | LESS) ? -1 : NEXT(unlinkat)(at, path, flags); }
