@@ -10,11 +10,13 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] not in "#")
 PINNED = {canonical(name): version for name, version in PINS.items()}
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,24 @@ def test_the_licences_are_listed_as_the_packages_have_them(licences: ModuleType)
     listed = dict(re.findall(r"^(\| (\S+) \| .*)$", text, re.MULTILINE))
     assert [name for name in listed.values() if name not in ("package", "---")] == list(PINS)
     assert [line for line in licences.rows().values() if line not in text] == []
+
+
+def test_no_version_with_a_known_fault_is_allowed() -> None:
+    """Of docs/advisories.md: the pins are newer, and so is all that pyproject.toml lets in."""
+    listed = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \|", (ROOT / "docs" / "advisories.md").read_text(), re.MULTILINE)
+    direct = {canonical(found.name): found.specifier for found in map(Requirement, PROJECT["dependencies"])}
+    assert len(listed) > 5
+    for name, fixed in listed:
+        assert Version(PINNED[canonical(name)]) >= Version(fixed)
+        if canonical(name) in direct:
+            (lowest,) = [Version(part.version) for part in direct[canonical(name)] if part.operator == ">="]
+            assert lowest >= Version(fixed), name
+
+
+def test_the_malicious_releases_of_lightning_are_ruled_out() -> None:
+    (lightning,) = map(Requirement, EXTRAS["lightning"])
+    allowed = [version in lightning.specifier for version in ("2.6.1", "2.6.2", "2.6.3", PINNED["lightning"])]
+    assert allowed == [True, False, False, True]
 
 
 @pytest.mark.parametrize(
