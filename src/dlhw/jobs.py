@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -56,7 +57,7 @@ def optimised_job(config: DictConfig) -> float | None:
     """One trial of a sweeper that optimises, in the folder that Hydra made: its monitored figure; None if it failed."""
     record = Record(Path(HydraConfig.get().runtime.output_dir))
     try:
-        with quiet(), record.running():
+        with quiet(), record.running(begin=partial(record.config, config, HydraConfig.instance().cfg)):
             settle(config, typed(HydraConfig.instance().cfg))  # type: ignore[arg-type]
             experiment = prepare(config, share=share(HydraConfig.get().launcher))
             record.config(experiment.config)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,15 +171,16 @@ def draw(folder: Path, which: Literal["all", "basic", "none"]) -> list[Path]:
 
 
 def in_new_folder(config: DictConfig, experiment: Experiment) -> Run:
-    """Have Hydra make the run's folder and its .hydra files, and train there."""
+    """Have Hydra make the run's folder, and train there."""
     folder = Path(config.hydra.run.dir)
     if (folder / "status.json").exists():
         raise UserError(f"hydra.run.dir={folder}: holds a run already; go on with it by resume={folder}")
     context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(config))
 
-    def task(_: DictConfig) -> Run:
+    def task(own: DictConfig) -> Run:
         record = Record(Path(HydraConfig.get().runtime.output_dir))
-        with record.running(), experiment.ranks.guard(record):
+        begin = partial(record.config, own, HydraConfig.instance().cfg)
+        with record.running(begin=begin), experiment.ranks.guard(record):
             return train(experiment, record)
 
     try:

@@ -24,7 +24,7 @@ def check(outcome) -> None:
         assert re.search(r"[ /]run([ /:;,]|$)", line), where  # the folder, or a file in it
 
 
-@pytest.mark.parametrize(("kind", "start"), [("the disk is full from then on", 3), ("an input/output error, once", 16)])
+@pytest.mark.parametrize(("kind", "start"), [("the disk is full from then on", 4), ("an input/output error, once", 16)])
 def test_a_failure_at_some_calls(kind, start, shim):
     """Every thirtieth, which takes a few seconds; `-m slow` goes through all of them."""
     outcomes = list(injected(shim, kind, stride=30, start=start))

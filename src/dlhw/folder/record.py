@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -48,11 +48,16 @@ class Record:
         content = {"status": status, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "pid": os.getpid()}
         write_json(self.folder / "status.json", {**content, "host": socket.gethostname(), **details})
 
-    def config(self, config: DictConfig, overrides: list[str] | None = None) -> None:
-        """Save what rebuilds the run: `.hydra/config.yaml`, all interpolations between its keys kept."""
-        write_text(self.folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(config))
-        if overrides is not None:
-            write_text(self.folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
+    def config(self, config: DictConfig, session: Any = None) -> None:
+        """Save what rebuilds the run: `.hydra/config.yaml`, all interpolations between its keys kept.
+
+        session: HydraConfig's, of a run that begins: the two files that Hydra would write beside it, by its own names.
+        """
+        own = self.folder / ".hydra"
+        if session is not None:
+            write_text(own / "hydra.yaml", OmegaConf.to_yaml(session))
+            write_text(own / "overrides.yaml", OmegaConf.to_yaml(session.hydra.overrides.task))
+        write_text(own / "config.yaml", OmegaConf.to_yaml(config))
 
     def steps(self, steps: Steps) -> None:
         """Take in the steps since the last row; they are written with the next one."""
@@ -105,12 +110,17 @@ class Record:
             yield
 
     @contextmanager
-    def running(self, wait: float = 0) -> Iterator[None]:
-        """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it."""
-        with self.locked(wait), self.logged(), self.told():
-            self.status("running")
-            yield
-            self.status("finished")
+    def running(self, wait: float = 0, begin: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the folder, log to dlhw.log, and say in status.json how the run ended, whatever ends it.
+
+        begin: writes what a folder needs to be a run's; without that no status.json says that it is one.
+        """
+        with self.locked(wait), self.logged():
+            begin()
+            with self.told():
+                self.status("running")
+                yield
+                self.status("finished")
 
     @contextmanager
     def logged(self) -> Iterator[None]:
