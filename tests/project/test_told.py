@@ -71,6 +71,8 @@ COMMANDS = [
     ("dlhw ~model._target_", {}, "model has no _target_"),
     ("dlhw --config-dir my model=mine", {"my/model/mine.yaml": b"_target_: dlhw.model.lenet5.LeNet5\n"},
      "is missing: dlhw.model.lenet5.LeNet5 needs it, as in +model."),
+    ("dlhw model=${hydra:nope}", {}, "model=${hydra:nope}: an option is chosen by its name, and ${hydra:…} gives none"),
+    ("dlhw -m model=fc,${oc.env:HOME}", {}, "an option is chosen by its name, and ${oc.env:…} gives none"),
     ("dlhw model=[fc,lenet5]", {}, "an option is chosen by its name; to try several: -m model=fc,lenet5"),
     ("dlhw --resolve", {}, "--resolve: says how --cfg shows the config; add --cfg job"),
     ("dlhw -m hydra.mode=RUN", {}, "hydra.mode=RUN: beside -m, which sweeps; leave one of them out"),

@@ -1,6 +1,7 @@
 """A config from overrides, checked: what Hydra composes, or one line that says what is wrong with it."""
 
 import os
+import re
 from collections.abc import Sequence
 from string import Template
 
@@ -59,11 +60,17 @@ def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Te
 
 
 def check_options(overrides: Sequence[str]) -> None:
-    """Raises UserError for a list of options, of which Hydra would merge all, and for a variable that is not there."""
+    """Raises UserError for what Hydra would take for an option's name, and for a variable that is not there.
+
+    Of a list of options Hydra would merge all.
+    """
     for word in overrides:
         group, _, option = word.lstrip("+").partition("=")
-        if option.startswith("[") and group.partition("@")[0] in shipped_groups():
-            raise UserError(f"{word}: an option is chosen by its name; to try several: -m {group}={option[1:-1]}")
+        if group.partition("@")[0] in shipped_groups():
+            if option.startswith("["):
+                raise UserError(f"{word}: an option is chosen by its name; to try several: -m {group}={option[1:-1]}")
+            if resolver := re.search(r"\$\{[^{}]*:", option):  # in a sweep ${hydra:…} gives whatever is there, or None
+                raise UserError(f"{word}: an option is chosen by its name, and {resolver[0]}…}} gives none")
         if group == "hydra.job.env_copy":
             for name in option.strip("[]").split(","):
                 if name and name not in os.environ:
