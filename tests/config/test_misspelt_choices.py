@@ -7,6 +7,7 @@ from misspell import misspelt
 from shipped import GROUPS, options
 
 from dlhw.config.compose import composed
+from dlhw.config.explain import about_an_override
 from dlhw.config.shipped import hydra_session
 from dlhw.errors import UserError
 
@@ -62,6 +63,11 @@ def test_an_override_in_a_preset(group: str, tmp_path: Path) -> None:
     wrong = misspelt(group, GROUPS, len(group))
     preset(tmp_path, f"defaults: [override /{wrong}: {options(group)[0]}]\n")
     assert refusal(tmp_path, "experiment=mine") == f"in experiment/mine: unknown key {wrong}; did you mean {group}?"
+
+
+def test_an_override_in_a_preset_as_hydra_1_4_tells_it() -> None:
+    words = "Invalid Defaults List override '/modle: fc'.\nNo earlier Group Default for 'modle' exists to override."
+    assert about_an_override(f"In 'experiment/mine': {words}", None) == "unknown key modle; did you mean model?"
 
 
 def test_an_option_in_a_preset(tmp_path: Path) -> None:

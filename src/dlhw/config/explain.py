@@ -126,7 +126,8 @@ def in_a_file(message: str) -> str | None:
 
 def about_an_override(message: str, config_dir: str | None) -> str | None:
     """A group that is not there, or an override that is written in the wrong way."""
-    if m := re.search(r"Could not override '/?([^'@]+)(@[^']*)?'", message):
+    absent = "Could not override|No earlier Group Default for"  # as Hydra 1.3 and 1.4 say it
+    if m := re.search(rf"(?:{absent}) '/?([^'@]+)(@[^']*)?'", message):
         group = m[1].rpartition("/")[2]
         if m[1].startswith("experiment/") and group in groups(config_dir):
             return f"override {group}: a group's name begins with a slash here, as in 'override /{group}: …'"
