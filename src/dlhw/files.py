@@ -13,8 +13,8 @@ from typing import IO, Any
 def replacing(path: Path, keep: Path | None = None) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes the path's place when the block ends well.
 
-    keep: where what was at `path` goes. Between the two renames there is nothing at `path`, and all at `keep`. Raises
-    OSError, which names the path. A folder above the path's own that was taken away is not made again.
+    keep: the name that what was at `path` gets. Raises OSError, which names the path. A folder above the path's own
+    that was taken away is not made again.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,19 @@ def test_the_workers_that_were_started_early_train_the_runs(door: Door, monkeypa
     assert door("-m", *TINY, "seed=0,1", "name=early", "hydra.launcher.n_jobs=2").code == 0
     early, late = seen
     assert early == late
+
+
+def test_what_a_sweep_does_beside_itself_may_fail(capfd: pytest.CaptureFixture[str]) -> None:
+    def failing() -> None:
+        threads.append(threading.current_thread())
+        raise RuntimeError
+
+    threads: list[threading.Thread] = []
+    whole.meanwhile(failing)
+    while not threads:
+        time.sleep(0.01)
+    threads[0].join(10)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -66,8 +67,13 @@ def expected(configs: Sequence[DictConfig]) -> "Expectation":
 
 
 def meanwhile(work: Callable[[], object]) -> None:
-    """Do it beside what follows, which waits for others most of the time, and does not need it to be done."""
-    Thread(target=work, daemon=True).start()
+    """Do it beside what follows, which waits for others most of the time, and can do without it, should it fail."""
+
+    def done_or_not() -> None:
+        with suppress(Exception):
+            work()
+
+    Thread(target=done_or_not, daemon=True).start()
 
 
 def load_report() -> None:
