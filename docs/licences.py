@@ -48,7 +48,7 @@ def licence(package: str) -> str:
         for text in found.get_all("Classifier", [])
         if text.startswith("License :: OSI Approved :: ") or "Proprietary" in text
     ]
-    named = found["License-Expression"] or ", ".join(classifiers) or found["License"] or "not stated"
+    named = found.get("License-Expression") or ", ".join(classifiers) or found.get("License") or "not stated"
     return " ".join(named.strip().partition("\n")[0].split())
 
 
