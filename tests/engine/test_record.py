@@ -174,9 +174,10 @@ def test_the_folder_is_free_again_however_the_run_ended(folder):
 def test_a_locked_folder_is_held_and_cleared_of_what_a_killed_run_left(folder):
     """Without a status: whoever only looks before going on changes nothing that is told."""
     kept = Record(folder)
-    (folder / "checkpoints").mkdir()
-    left = [folder / ".metrics.csv.1.tmp", folder / "checkpoints" / ".last.pt.1.tmp"]
+    names = (".metrics.csv.1.tmp", "checkpoints/.last.pt.1.tmp", ".hydra/.config.yaml.1.tmp", "plots/.curves.png.1.tmp")
+    left = [folder / name for name in names]
     for path in left:
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
     with kept.locked():
         assert not any(path.exists() for path in left)

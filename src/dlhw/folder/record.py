@@ -51,7 +51,7 @@ class Record:
     def config(self, config: DictConfig, session: Any = None) -> None:
         """Save what rebuilds the run: `.hydra/config.yaml`, all interpolations between its keys kept.
 
-        session: HydraConfig's, of a run that begins: the two files that Hydra would write beside it, by its own names.
+        session: HydraConfig's own config, where the run begins; it fills the two other files that Hydra leaves.
         """
         own = self.folder / ".hydra"
         if session is not None:
@@ -105,8 +105,9 @@ class Record:
         except Timeout as error:
             raise UserError(f"{self.folder}: another process is training this run") from error
         with held:
-            for left_by_a_killed_run in [*self.folder.glob(".*.tmp"), *self.folder.glob("checkpoints/.*.tmp")]:
-                left_by_a_killed_run.unlink(missing_ok=True)
+            for part in (".", ".hydra", "checkpoints", "plots"):
+                for left_by_a_killed_run in (self.folder / part).glob(".*.tmp"):
+                    left_by_a_killed_run.unlink(missing_ok=True)
             yield
 
     @contextmanager
