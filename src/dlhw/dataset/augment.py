@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dlhw.dataset.transfer import send
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -91,7 +93,7 @@ def crop(images: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
     starts = torch.arange(count) * (channels * plane) + top * row + left
     span = (channels - 1) * plane + (height - 1) * row + width
     windows = padded.as_strided((padded.numel() - span + 1, channels, height, width), (1, plane, row, 1))
-    return windows.index_select(0, starts.to(images.device, non_blocking=True))
+    return windows.index_select(0, send(starts, images.device))
 
 
 def flip(images: Tensor, flipped: Tensor) -> Tensor:
@@ -103,8 +105,8 @@ def flip(images: Tensor, flipped: Tensor) -> Tensor:
     rows = flipped.nonzero().squeeze(1)
     chosen = torch.arange(len(flipped))
     chosen[rows] = len(flipped) + torch.arange(len(rows))
-    mirrored = images.index_select(0, rows.to(images.device, non_blocking=True)).flip(3)
-    return torch.cat((images, mirrored)).index_select(0, chosen.to(images.device, non_blocking=True))
+    mirrored = images.index_select(0, send(rows, images.device)).flip(3)
+    return torch.cat((images, mirrored)).index_select(0, send(chosen, images.device))
 
 
 def rotate(images: Tensor, angle: Tensor) -> Tensor:
@@ -113,7 +115,6 @@ def rotate(images: Tensor, angle: Tensor) -> Tensor:
     cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
     # affine_grid maps places of the result to places of the source, y pointing down: the inverse rotation.
     theta = torch.stack((cos, -sin, zero, sin, cos, zero), dim=1).view(-1, 2, 3)
-    theta = theta.to(images.device, non_blocking=True)
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    grid = functional.affine_grid(send(theta, images.device), list(images.shape), align_corners=False)
     turned = functional.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return turned.round_().clamp_(0, 255).to(torch.uint8)

@@ -19,6 +19,7 @@ from dlhw.dataset.mnist import MNIST, FashionMNIST
 from dlhw.dataset.pool import Pool
 from dlhw.dataset.seeds import derive
 from dlhw.dataset.shard import WHOLE, Shard, epoch_of
+from dlhw.dataset.transfer import send
 
 Source = Literal["digits", "mnist", "fashion_mnist", "cifar10", "image_folder"]
 SOURCES: dict[Source, type[ImageSet]] = {
@@ -94,7 +95,7 @@ class Noise:
         ahead = self.drawn(stop, images.shape[1:])
         here = ahead[:stop]
         if places is not None:
-            here = here.index_select(0, (places - self.gone_by).to(here.device, non_blocking=True))
+            here = here.index_select(0, send(places - self.gone_by, here.device))
         self.ahead, self.gone_by = ahead[stop:], self.gone_by + stop
         return here.to(images.dtype)
 

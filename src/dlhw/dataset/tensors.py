@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dlhw.dataset.batches import BLOCK_BYTES, cut
 from dlhw.dataset.shard import WHOLE, Shard, epoch_of
+from dlhw.dataset.transfer import send
 
 
 class Tensors:
@@ -44,7 +45,7 @@ class Tensors:
         if epoch.order is None:
             yield from cut(batch_size, self.inputs, self.targets)
             return
-        order = epoch.order.to(self.inputs.device, non_blocking=True)
+        order = send(epoch.order, self.inputs.device)
         row_bytes = self.inputs[0].numel() * self.inputs.element_size()
         block_size = epoch.batch_size * max(1, BLOCK_BYTES // (epoch.batch_size * row_bytes))
         for start in range(0, len(order), block_size):
