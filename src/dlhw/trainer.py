@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ class Schedule(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
+B = TypeVar("B")
 Forward = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs, targets to raw outputs, loss
 
 
@@ -303,7 +304,7 @@ class Trainer:
         return self.recorded + (0 if self.passes is None else len(self.passes.losses))
 
 
-def grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+def grouped(batches: Iterator[B], size: int) -> Iterator[list[B]]:
     """The batches of each step: `size` of them, fewer in the last."""
     while group := list(islice(batches, size)):
         yield group

@@ -149,7 +149,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, monkeypatch):
 
 def test_what_breaks_the_program_fails_every_lane(tmp_path, monkeypatch):
     folders = plan_all(tmp_path, seeds(0, 1))
-    monkeypatch.setattr(Program, "train_step", lambda self, groups: 1 / 0)
+    monkeypatch.setattr(Program, "train_step", lambda self, batches: 1 / 0)
     train_lanes(folders, "continue")
     assert [status(folder)["error"] for folder in folders] == ["division by zero"] * 2
 
@@ -157,10 +157,10 @@ def test_what_breaks_the_program_fails_every_lane(tmp_path, monkeypatch):
 def test_too_large_a_group_goes_in_halves(tmp_path, monkeypatch):
     folders, step = plan_all(tmp_path, seeds(0, 1, 2)), Program.train_step
 
-    def too_large(self, groups):
-        if len(groups) > 1:
+    def too_large(self, batches):
+        if len(self.trainers) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return step(self, groups)
+        return step(self, batches)
 
     monkeypatch.setattr(Program, "train_step", too_large)
     train_lanes(folders, "continue")
@@ -171,10 +171,10 @@ def test_too_large_a_group_goes_in_halves(tmp_path, monkeypatch):
 def test_a_lane_for_which_there_is_no_room_is_handed_back(tmp_path, monkeypatch):
     folders, step = plan_all(tmp_path, seeds(0, 1, 2)), Program.train_step
 
-    def too_large(self, groups):
-        if len(groups) > 1 or self.trainers[0].shuffle.initial_seed() == 1:
+    def too_large(self, batches):
+        if len(self.trainers) > 1 or self.trainers[0].shuffle.initial_seed() == 1:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
-        return step(self, groups)
+        return step(self, batches)
 
     monkeypatch.setattr(Program, "train_step", too_large)
     monkeypatch.setattr("dlhw.lanes.group.refusal", lambda trainer: "")  # which tries two lanes

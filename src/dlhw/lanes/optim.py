@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
+from dlhw.dataset.transfer import send
+
 Numbers = dict[str, Tensor]  # (L,), float64
 NUMBERS = ("lr", "weight_decay", "momentum", "eps", "alpha", "betas")  # of a param_group; what lanes may differ in
 
@@ -100,25 +102,29 @@ class Hyperparameters:
 
     def __init__(self, groups: Sequence[dict[str, Any]], device: torch.device) -> None:
         self.groups = groups
-        self.told = [numbers_of(group) for group in groups]
+        self.seen = self.look()
+        self.names = list(numbers_of(groups[0]))
         self.values = torch.tensor(self.rows(), dtype=torch.float64, device=device)
 
+    def look(self) -> list[tuple[Any, ...]]:
+        """What may change, of each lane; as fast as can be, since it is done in every step."""
+        return [tuple(map(group.get, NUMBERS)) for group in self.groups]
+
     def rows(self) -> list[list[float]]:
-        return [[told[name] for told in self.told] for name in self.told[0]]
+        told = [numbers_of(group) for group in self.groups]
+        return [[lane[name] for lane in told] for name in self.names]
 
     def refresh(self) -> None:
         """Send them to the device if some have changed; the host does not wait."""
-        told = [numbers_of(group) for group in self.groups]
-        if told != self.told:
-            self.told = told
-            values = torch.tensor(self.rows(), dtype=torch.float64)
-            pinned = values.pin_memory() if self.values.is_cuda else values
-            self.values.copy_(pinned, non_blocking=True)
+        seen = self.look()
+        if seen != self.seen:
+            self.seen = seen
+            self.values.copy_(send(torch.tensor(self.rows(), dtype=torch.float64), self.values.device))
 
     def numbers(self) -> Numbers:
         """weight_decay, which no schedule changes, only if a lane has any."""
-        found = dict(zip(self.told[0], self.values, strict=True))
-        if not any(told["weight_decay"] for told in self.told):
+        found = dict(zip(self.names, self.values, strict=True))
+        if not any(group["weight_decay"] for group in self.groups):
             del found["weight_decay"]
         return found
 

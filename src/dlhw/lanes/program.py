@@ -14,7 +14,7 @@ from dlhw.lanes.optim import RULES, Hyperparameters, begin_state
 from dlhw.lanes.stack import Stack
 from dlhw.trainer import Trainer
 
-Batch = tuple[Tensor, Tensor]  # inputs and targets of one lane: (B, ...), (B, ...)
+Batch = tuple[Tensor, Tensor]  # inputs and targets of all lanes: (L, B, ...), (L, B, ...)
 
 
 class Program:
@@ -31,7 +31,7 @@ class Program:
             begin_state(trainer.optimizer)
         self.trainers = trainers
         self.device, self.bf16, self.clip_grad_norm = first.device, first.bf16, first.clip_grad_norm
-        self.objective = Objective(first.model, first.loss_fn)
+        self.objective = Objective(first.model, first.loss_fn).eval()
         self.params = Stack([trained_tensors(trainer.model) for trainer in trainers])
         self.fixed = Stack([fixed_tensors(trainer.model, trainer.loss_fn) for trainer in trainers])
         self.state = Stack([state_tensors(trainer) for trainer in trainers])
@@ -47,15 +47,15 @@ class Program:
             changed = [*self.params.tensors.values(), *self.fixed.tensors.values(), *self.state.tensors.values()]
             self.whole_step = Captured(self.step_on_one_batch, [*changed, self.steps])
 
-    def train_step(self, groups: Sequence[Sequence[Batch]]) -> tuple[Tensor, list[Tensor]]:
-        """One update of each lane from its batches, which are as many and as large in every lane.
+    def train_step(self, batches: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
+        """One update of each lane from its part of the batches.
 
         Returns the lanes' mean losses (L,), and of each batch the raw outputs (L, B, ...), all detached.
         """
-        self.objective.train()
+        if not self.objective.training:  # to set it anew in each step takes as long as all else here
+            self.objective.train()
         self.hyperparameters.refresh()
-        batches = [self.stacked(batch) for batch in zip(*groups, strict=True)]
-        masks = [self.drawn(batch[0][0]) for batch in zip(*groups, strict=True)]
+        masks = [self.drawn(inputs[0]) for inputs, _ in batches]
         if len(batches) == 1:
             losses, outputs = self.whole_step(*batches[0], *masks[0])
             return losses, [outputs]
@@ -71,23 +71,24 @@ class Program:
     ) -> tuple[Tensor, list[Tensor]]:
         """A short last batch weighs less."""
         sizes = [targets.shape[1] for _, targets in batches]
-        total, sums, outputs = torch.zeros(()), None, []
+        total, sums, outputs = None, None, []
         for size, (inputs, targets), drawn in zip(sizes, batches, masks, strict=True):
             losses, found = self.forward(inputs, targets, drawn)
             losses = losses * (size / sum(sizes))
             grads = self.gradients(losses)
             sums = grads if sums is None else [a + b for a, b in zip(sums, grads, strict=True)]
-            total = losses.detach() + total.to(losses)
+            total = losses.detach() if total is None else total + losses.detach()
             outputs.append(found.detach())
-        assert sums is not None  # there is a batch
+        assert total is not None  # there is a batch
+        assert sums is not None
         self.update(sums)
         return total, outputs
 
     @torch.no_grad()
-    def evaluate(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
-        """Mean losses (L,) and raw outputs (L, B, ...) of a batch a lane, in evaluation mode."""
+    def evaluate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean losses (L,) and raw outputs (L, B, ...), in evaluation mode."""
         self.objective.eval()
-        return self.forward(*self.stacked(batches))
+        return self.forward(*batch)
 
     def forward(self, inputs: Tensor, targets: Tensor, masks: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:
         """The objective of each lane. Batch norm moves its statistics in the stack."""
@@ -111,10 +112,6 @@ class Program:
             state = {key: tensor for (owner, key), tensor in self.state.tensors.items() if owner == name}
             by = {key: beside(factor.to(param.dtype), param) for key, factor in factors.items()}
             self.rule.apply(param, grad, state, by)
-
-    def stacked(self, batches: Sequence[Batch]) -> Batch:
-        inputs, targets = zip(*batches, strict=True)
-        return torch.stack(inputs), torch.stack(targets)
 
     def drawn(self, inputs: Tensor) -> list[Tensor]:
         """The masks of a step; inputs: the first lane's."""

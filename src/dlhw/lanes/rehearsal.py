@@ -2,6 +2,8 @@
 
 import warnings
 
+import torch
+
 from dlhw.errors import first_line, lacks_memory
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.program import Program
@@ -26,11 +28,12 @@ def refusal(trainer: Trainer) -> str:
 def rehearse(trainer: Trainer) -> None:
     """Raises whatever torch raises. A warning counts, by which vmap says that it takes one lane after another."""
     program = Program([trainer] * 2, [Generators(trainer.device).masks] * 2, cuda_graph=False)
-    batch = next(iter(trainer.train.batches(min(2, len(trainer.train)))))
+    samples = next(iter(trainer.train.batches(min(2, len(trainer.train)))))
+    inputs, targets = (torch.stack([tensor] * 2) for tensor in samples)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        program.train_step([[batch]] * 2)
-        program.evaluate([batch] * 2)
+        program.train_step([(inputs, targets)])
+        program.evaluate((inputs, targets))
 
 
 def told(error: Exception) -> str:
