@@ -24,10 +24,11 @@ from typing import Any
 
 import torch
 
+from dlhw.cpu import cores
 from dlhw.errors import UserError
 from dlhw.folder.environment import device_name
 from dlhw.folder.git import git_commit
-from dlhw.machine import choose_device, cores
+from dlhw.machine import choose_device
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("dlhw", "torch", "torchvision", "numpy")

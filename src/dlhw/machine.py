@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import ThreadpoolController
 
+from dlhw.cpu import cores
 from dlhw.errors import UserError
 from dlhw.memory import bounded
 
@@ -93,11 +94,6 @@ def cpu_flags() -> frozenset[str]:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     return frozenset(next((line.split() for line in lines if line.startswith("flags")), []))
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 FLOPS_PER_THREAD = 0.5e9

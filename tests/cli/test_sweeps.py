@@ -2,19 +2,21 @@
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from joblib.externals.loky import get_reusable_executor
-from omegaconf import DictConfig
 from outcomes import TINY, Outcome, only, written
 
 from dlhw.sweep import whole
-from dlhw.sweep.launchers import start_workers
+from dlhw.sweep.plan import Composer
+from dlhw.sweep.workers import Workers, meanwhile
 
 Door = Callable[..., Outcome]
 HERE = "hydra/launcher=basic"  # in this process: starting workers takes seconds
@@ -55,16 +57,57 @@ def test_the_workers_that_were_started_early_train_the_runs(door: Door, monkeypa
     def executor() -> int:
         return int(get_reusable_executor(reuse=True).executor_id)
 
-    def start(launcher: DictConfig, count: int) -> None:
-        start_workers(launcher, count)
-        seen.append(executor())
+    class Seen(Workers):
+        def start(self, modules: Sequence[str]) -> None:
+            super().start(modules)
+            seen.append(executor())
+
+        def end(self, at_once: bool = False) -> None:
+            seen.append(executor())
+            super().end(at_once)
 
     monkeypatch.setattr(whole, "meanwhile", lambda work: work())
-    monkeypatch.setattr(whole, "start_workers", start)
-    monkeypatch.setattr(whole, "end_workers", lambda: seen.append(executor()))
+    monkeypatch.setattr(whole, "Workers", Seen)
     assert door("-m", *TINY, "seed=0,1", "name=early", "hydra.launcher.n_jobs=2").code == 0
     early, late = seen
     assert early == late
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many workers are asked for early, each time that some are; they do not come to be."""
+    counts: list[int] = []
+    monkeypatch.setattr(Workers, "start", lambda self, modules: counts.append(self.count))
+    return counts
+
+
+def test_a_sweep_that_is_done_starts_no_workers_and_checks_no_parts(
+    door: Door, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even torch is imported for it, if nobody else has."""
+    sweep = ["-m", *TINY, "seed=0,1", "name=done"]
+    assert door(*sweep, HERE).code == 0
+    monkeypatch.setattr(Composer, "check_parts", lambda self, config: 1 / 0)
+    assert "2 of 2 runs finished" in door(*sweep, "hydra.launcher.n_jobs=2").out
+    assert started == []
+
+
+def test_a_mistake_that_needs_no_import_starts_no_workers(door: Door, started: list[int]) -> None:
+    many = ["-m", *TINY, "hydra.launcher.n_jobs=2"]
+    assert "batch_size=0" in door(*many, "batch_size=100,0").refusal()
+    assert "unknown key" in door(*many, "seed=0,1", "+batch_sise=1").refusal()
+    assert started == []
+    assert "optimizer.lr=abc" in door(*many, "optimizer.lr=0.1,abc").refusal()
+    assert started == [2]
+
+
+def test_a_sweep_that_is_refused_ends_with_its_workers(a_place_of_its_own: Path) -> None:
+    """At once: they are importing torch when the mistake is found, for which nobody waits."""
+    command = ["-m", *TINY, "optimizer.lr=0.1,abc", "hydra.launcher.n_jobs=2"]
+    done = subprocess.run([sys.executable, "-m", "dlhw", *command], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "optimizer.lr=abc: must be float" in done.stderr
+    assert "loky" not in done.stdout
 
 
 def test_what_a_sweep_does_beside_itself_may_fail(capfd: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +116,7 @@ def test_what_a_sweep_does_beside_itself_may_fail(capfd: pytest.CaptureFixture[s
         raise RuntimeError
 
     threads: list[threading.Thread] = []
-    whole.meanwhile(failing)
+    meanwhile(failing)
     while not threads:
         time.sleep(0.01)
     threads[0].join(10)

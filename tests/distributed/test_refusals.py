@@ -81,7 +81,7 @@ def test_each_process_takes_its_own_gpu(name, monkeypatch):
 
 
 def test_the_cores_are_shared_out(monkeypatch):
-    monkeypatch.setattr("dlhw.machine.cores", lambda: 13)
+    monkeypatch.setattr("dlhw.distributed.ranks.cores", lambda: 13)
     assert [Ranks(0, 8, 0, local).share() for local in (1, 4, 8, 64)] == [13, 3, 1, 1]
     assert ALONE.share() is None
 

@@ -9,6 +9,7 @@ import torch
 from small_runs import FC, run
 
 from dlhw import machine
+from dlhw.cpu import cores
 from dlhw.errors import RunFailed, UserError
 from dlhw.eval_cli import parse
 from dlhw.evaluation import evaluate
@@ -48,7 +49,7 @@ def test_threads_that_are_asked_for_are_taken(threads):
 
 def test_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 5}, raising=False)
-    assert machine.cores() == 2
+    assert cores() == 2
 
 
 def test_a_one_core_machine_gets_one_thread(monkeypatch):

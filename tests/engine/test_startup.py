@@ -127,3 +127,12 @@ def test_help_of_what_cannot_be_composed_is_one_line(words, monkeypatch, capsys)
         cli.main()
     out, err = capsys.readouterr()
     assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_a_sweep_that_is_done_needs_no_torch(tmp_path: Path) -> None:
+    words = ["-m", *FC, *TINY, "hydra/launcher=basic", "seed=0,1"]
+    for says, needs_torch in (("2 to train", True), ("2 done already, 0 to train", False)):
+        ended, printed, loaded = launch(DLHW, *words, folder=tmp_path)
+        assert ended == 0, printed
+        assert says in printed
+        assert ("torch" in loaded) is needs_torch

@@ -129,7 +129,7 @@ def test_as_many_at_once_as_there_are_cores_for(
 
     from dlhw.sweep.launchers import submitted_at_once
 
-    monkeypatch.setattr("dlhw.machine.cores", lambda: 8)
+    monkeypatch.setattr("dlhw.sweep.launchers.cores", lambda: 8)
     target = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
     config = OmegaConf.create({"hydra": {"launcher": {"_target_": target, "cpus_per_task": cpus}}})
     assert submitted_at_once(config) == expected

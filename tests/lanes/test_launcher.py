@@ -63,7 +63,7 @@ def test_a_sweep_that_is_killed_goes_on_by_the_same_line(door: Door, a_place_of_
 def test_what_fits_no_group_trains_as_by_joblib(
     door: Door, a_place_of_its_own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlhw.machine.cores", lambda: 1)  # so that it starts no workers, which takes seconds
+    monkeypatch.setattr("dlhw.sweep.whole.cores", lambda: 1)  # so that it starts no workers, which takes seconds
     outcome = door(*LANES, "batch_size=100,50", "hydra.launcher.max_lanes=4", "name=two")
     assert outcome.code == 0, outcome
     assert "no group of lanes, 2 run(s) alone: no other run is like it" in outcome.out

@@ -31,16 +31,26 @@ SUPPLIED = {"optimizer": ("params",), "scheduler": ("optimizer", "epochs", "step
             "backend": ("model", "loss_fn", "optimizer")}  # fmt: skip
 
 
-def check(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> None:
-    """Raise UserError at the first key or value that nobody can use. Imports the targets, if they may be named.
+def check(config: DictConfig) -> None:
+    """Raise UserError at the first key or value that nobody can use."""
+    check_own(config)
+    check_parts(config)
 
-    passed: groups with the content of parts that have passed before, since the runs of a sweep share most of theirs;
-    it is added to.
-    """
+
+def check_own(config: DictConfig) -> None:
+    """Raise UserError for what can be found without importing anything: all but what the parts' own code says."""
     check_interpolations(config)
     check_keys(config)
     check_values(config)
     check_trust(config.trust)
+
+
+def check_parts(config: DictConfig, passed: set[tuple[str, str]] | None = None) -> None:
+    """Raise UserError for a part that its constructor does not take. Imports the targets, if they may be named.
+
+    passed: groups with the content of parts that have passed before, since the runs of a sweep share most of theirs;
+    it is added to.
+    """
     for group in GROUPS:
         content = None if passed is None else resolved(config[group])
         if passed is None or content is None or (group, content) not in passed:

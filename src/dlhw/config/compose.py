@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from string import Template
 
 from hydra import compose
@@ -30,7 +30,7 @@ def composed(overrides: Sequence[str], config_dir: str | None = None, parts: boo
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         check_hydra(config, overrides)
-        settle(config, typed(config), parts=parts)
+        settle(config, typed(config), check if parts else check_schema)
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
     return config
@@ -82,22 +82,19 @@ def typed(config: DictConfig) -> list[str]:
     return OmegaConf.to_container(config.hydra.overrides.task, resolve=False)  # type: ignore[return-value]
 
 
-def settle(
-    config: DictConfig, overrides: Sequence[str], passed: set[tuple[str, str]] | None = None, parts: bool = True
-) -> None:
-    """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError.
-
-    passed: see `check`. parts: see `composed`.
-    """
+def settle(config: DictConfig, overrides: Sequence[str], checked: Callable[[DictConfig], None] = check) -> None:
+    """Check a composed config, and resolve the run's name while Hydra's choices are at hand. Raises UserError."""
     check_typed(config, overrides, "trust")
     settle_study(config)
     drop_foreign_keys(config, overrides)
-    if parts:
-        check(config, passed)
-    else:
-        check_keys(config)
-        check_values(config)
+    checked(config)
     config.name = config.name
+
+
+def check_schema(config: DictConfig) -> None:
+    """Raises UserError."""
+    check_keys(config)
+    check_values(config)
 
 
 def settle_study(config: DictConfig) -> None:

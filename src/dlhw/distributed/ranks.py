@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dlhw.cpu import cores
 from dlhw.errors import RunFailed, UserError, in_a_line
 
 if TYPE_CHECKING:
@@ -115,8 +116,6 @@ class Ranks:
         """Its share of the machine's cores; None where nobody shares them."""
         if self.alone:
             return None
-        from dlhw.machine import cores
-
         return max(1, cores() // self.local_world_size)
 
     def with_sync_batchnorm(self, model: "nn.Module", device: "device") -> "nn.Module":

@@ -19,7 +19,7 @@ def png(figure: Figure) -> bytes:
     coloured = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     pixels = np.ascontiguousarray(coloured[..., :3])  # all of ours stand on white
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=4)
+    Image.fromarray(pixels).save(buffer, "PNG", dpi=(style.DPI, style.DPI), compress_level=2)
     return buffer.getvalue()
 
 

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf
 
+from dlhw.cpu import cores
 from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
 from dlhw.sweep.launch import status_of
@@ -50,24 +50,6 @@ def check_launcher(config: DictConfig) -> None:
     if kind(config) == "submitit_slurm" and shutil.which("srun") is None:
         raise UserError("hydra/launcher=submitit_slurm: there is no Slurm here (no srun on the PATH); type this on a "
                         "login node of the cluster, or take hydra/launcher=submitit_local")  # fmt: skip
-
-
-def start_workers(launcher: DictConfig, count: int) -> None:
-    """Have joblib's workers import torch while the runs are tried out: two of the seconds before the first step.
-
-    launcher: Hydra's settings of joblib, which takes these workers up again only where it finds all the same.
-    """
-    from joblib import Parallel, delayed
-
-    settings = {str(key): value for key, value in launcher.items() if key not in ("_target_", "n_jobs")}
-    Parallel(n_jobs=count, **settings)(delayed(import_module)("dlhw.jobs") for _ in range(count))
-
-
-def end_workers() -> None:
-    """Have them end while the report is written; at the end of the command that would take another second."""
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor(reuse=True).shutdown(wait=False)
 
 
 def train_in_workers(
@@ -127,8 +109,6 @@ def submitted_at_once(config: DictConfig) -> int:
     launcher = config.hydra.launcher
     if kind(config) == "submitit_slurm":
         return int(launcher.array_parallelism)
-    from dlhw.machine import cores
-
     return max(1, cores() // (launcher.cpus_per_task or 1))
 
 

@@ -1,7 +1,11 @@
-"""The plan of a sweep: every run's config, composed and checked before the first starts, and its folder."""
+"""The plan of a sweep: every run's config, composed and checked before the first starts, and its folder.
+
+All that needs no import is checked as the plan is made; the parts, which need torch, when it is known what is to train.
+"""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from dlhw.config.check import check_own, check_parts
 from dlhw.config.compose import check_options, settle
 from dlhw.config.explain import WHILE_COMPOSING, one_line
 from dlhw.config.hydra_keys import check_hydra
@@ -53,6 +58,7 @@ class Plan:
     keys: list[str]
     jobs: list[Job]
     asked: int
+    composer: "Composer"
     study: dict[str, Any] | None = None
     whole: list[str] | None = None
 
@@ -63,16 +69,25 @@ class Plan:
         hashes = self.whole or [job.hash for job in self.jobs]
         return Path("outputs") / place / f"{self.name}-{digest(hashes)[:8]}"
 
+    def check_parts(self, jobs: Iterable[Job]) -> None:
+        """Raises UserError at the first of these that cannot be used."""
+        for job in jobs:
+            self.composer.check_parts(job.config)
+
 
 def make_plan(
     kind: str, runs: Sequence[Planned], composer: "Composer", keys: list[str], name: str | None = None,
     study: dict[str, Any] | None = None,
 ) -> Plan:  # fmt: skip
-    """Compose and check every run. Raises UserError at the first that cannot be used; nothing is written."""
+    """Compose every run, and check all but its parts. Raises UserError at the first that cannot be used."""
     jobs: dict[str, Job] = {}
     for run in runs:
-        config = composer.compose(run.overrides)
-        hashed = digest(identity(config))
+        config = composer.compose(run.overrides, parts=False)
+        try:
+            hashed = digest(identity(config))
+        except Exception:
+            composer.check_parts(config)  # which says what is wrong
+            raise
         if hashed in jobs:
             rows = jobs[hashed].planned.rows
             rows += [row for row in run.rows if row not in rows]
@@ -82,7 +97,7 @@ def make_plan(
     if not jobs:
         raise UserError(f"the {kind} has no run: every list of values is empty")
     names = [job.config.name for job in jobs.values()]
-    return Plan(kind, name or common_name(names, keys), keys, list(jobs.values()), len(runs), study)
+    return Plan(kind, name or common_name(names, keys), keys, list(jobs.values()), len(runs), composer, study)
 
 
 class Composer:
@@ -99,19 +114,27 @@ class Composer:
         self.composed: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self.current: DictConfig | None = None
         self.passed: set[tuple[str, str]] = set()
+        self.wholes: dict[int, DictConfig | None] = {}  # what `current` was for each config that is there
 
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The checked config without Hydra's own node. Raises UserError."""
+    def compose(self, overrides: Sequence[str], parts: bool = True) -> DictConfig:
+        """The checked config without Hydra's own node. Raises UserError. parts: or checked but for its parts."""
         check_options(overrides)
-        try:
+        with in_one_line():
             parsed = self.parser.parse_overrides(list(overrides))
             choices = [override for override in parsed if self.chooses(override)]
             config = copy.deepcopy(self.chosen([override.input_line or "" for override in choices]))
             ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in choices], config)
-            settle(config, overrides, self.passed)
-        except WHILE_COMPOSING as error:
-            raise UserError(one_line(error)) from error
+            settle(config, overrides, check_own)
+        self.wholes[id(config)] = self.current
+        if parts:
+            self.check_parts(config)
         return config
+
+    def check_parts(self, config: DictConfig) -> None:
+        """Of a config that was composed here and is still there. Imports torch. Raises UserError."""
+        self.turn_to(self.wholes[id(config)])
+        with in_one_line():
+            check_parts(config, self.passed)
 
     def chooses(self, override: Override) -> bool:
         """Whether an override picks an option of a group, as Hydra's defaults list sees it."""
@@ -129,7 +152,19 @@ class Composer:
                 del rest["hydra"]
             self.composed[tuple(choices)] = whole, rest
         whole, rest = self.composed[tuple(choices)]
-        if self.current is not whole:
+        self.turn_to(whole)
+        return rest
+
+    def turn_to(self, whole: DictConfig | None) -> None:
+        if self.current is not whole and whole is not None:
             HydraConfig.instance().set_config(whole)
             self.current = whole
-        return rest
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn what is raised while composing into a UserError."""
+    try:
+        yield
+    except WHILE_COMPOSING as error:
+        raise UserError(one_line(error)) from error

@@ -4,23 +4,26 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from dlhw.cpu import cores
+from dlhw.errors import UserError
 from dlhw.progress import quiet
 from dlhw.sweep.launch import Options, Sweep
-from dlhw.sweep.launchers import check_launcher, end_workers, is_submitit, kind, start_workers, submitted_at_once
+from dlhw.sweep.launchers import check_launcher, is_submitit, kind, submitted_at_once
 from dlhw.sweep.plan import Plan
+from dlhw.sweep.workers import Workers, load, meanwhile
 
 if TYPE_CHECKING:
     from dlhw.sweep.preflight import Expectation
 
 log = logging.getLogger("dlhw_sweep")
+
+OF_A_RUN = ("dlhw.jobs", "dlhw.plot.run")  # what a worker needs, torch and matplotlib with it: 4 s of imports
+OF_THE_REPORT = ("dlhw.report.page", "scipy.stats")  # a second
 
 
 def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], int], None]) -> None:
@@ -30,25 +33,29 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     spread_over_gpus(plan, config, workers)
     typed_folder = any(word.startswith("hydra.sweep.dir=") for word in config.hydra.overrides.hydra)
     folder = Path(config.hydra.sweep.dir) if typed_folder else plan.folder
-    lanes, by_joblib = kind(config) == "vectorized", kind(config) == "joblib" and workers > 1
-
-    def expect(configs: Sequence[DictConfig]) -> "Expectation":
-        if by_joblib and not config.dry_run:
-            meanwhile(lambda: start_workers(config.hydra.launcher, workers))
-        return expected(configs)
-
-    tried = None if kind(config) == "submitit_slurm" else expect
+    tried = None if kind(config) == "submitit_slurm" else expected
+    lanes = kind(config) == "vectorized"
     sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, tried, lanes))
+    todo = plan.jobs if config.rerun else sweep.missing()
+    early = Workers(config.hydra.launcher, workers) if kind(config) == "joblib" and workers > 1 and todo else None
 
     def launched(folders: list[Path]) -> None:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # loky's, of a worker that it replaces
-            meanwhile(load_report)
+            meanwhile(lambda: load(OF_THE_REPORT))
             launch(folders, workers)
-            if by_joblib:
-                end_workers()
+            if early is not None:
+                early.end()
 
-    finished = sweep.run(launched)
+    try:
+        if early is not None and not config.dry_run:
+            early.start(OF_A_RUN)
+        plan.check_parts(todo)
+        finished = sweep.run(launched)
+    except UserError:
+        if early is not None:
+            early.end(at_once=True)
+        raise
     if config.dry_run:
         return
     report(folder)
@@ -66,22 +73,6 @@ def expected(configs: Sequence[DictConfig]) -> "Expectation":
     return expect(configs)
 
 
-def meanwhile(work: Callable[[], object]) -> None:
-    """Do it beside what follows, which waits for others most of the time, and can do without it, should it fail."""
-
-    def done_or_not() -> None:
-        with suppress(Exception):
-            work()
-
-    Thread(target=done_or_not, daemon=True).start()
-
-
-def load_report() -> None:
-    """What the page at the end is made with: a second of imports."""
-    for module in ("dlhw.report.page", "scipy.stats"):
-        import_module(module)
-
-
 def workers_for(config: DictConfig, runs: int) -> int:
     """How many runs train at once: joblib's n_jobs; -1 is one a core, or one a GPU where the runs train on GPUs."""
     if is_submitit(config):
@@ -94,17 +85,21 @@ def workers_for(config: DictConfig, runs: int) -> int:
     gpus = cuda_devices(config.device)
     if gpus:
         return min(gpus, runs)
-    from dlhw.machine import cores
-
     return max(1, min(cores() + 1 + told, runs))
 
 
 def cuda_devices(device: str) -> int:
-    if device != "auto" and not str(device).startswith("cuda"):
+    if (device != "auto" and not str(device).startswith("cuda")) or not has_gpu_driver():
         return 0
     import torch
 
     return 1 if ":" in device else torch.cuda.device_count()
+
+
+def has_gpu_driver() -> bool:
+    """Whether torch, which takes seconds to import, need be asked for devices: NVIDIA's, in WSL too, or AMD's."""
+    devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    return not sys.platform.startswith("linux") or any(Path(device).exists() for device in devices)
 
 
 def spread_over_gpus(plan: Plan, config: DictConfig, workers: int) -> None:
