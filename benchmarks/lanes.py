@@ -17,10 +17,10 @@ import torch
 from experiments import FASHION, NETS, experiment, write_fashion
 from measure import Chunk, Report, Rounds, Row, arguments, median, parsed, ratio, speeds
 
-from dlhw.cpu import cores
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.loop import Loop
 from dlhw.machine import cpu_settings
+from dlhw.process import cores
 from dlhw.trainer import Trainer
 
 TRAIN_SIZE = {"fc": 1500, "lenet5": 500}  # images of a run's pass on a CPU: with 8 lanes, chunks of 0.3 s

@@ -24,11 +24,11 @@ from typing import Any
 
 import torch
 
-from dlhw.cpu import cores
 from dlhw.errors import UserError
 from dlhw.folder.environment import device_name
 from dlhw.folder.git import git_commit
 from dlhw.machine import choose_device
+from dlhw.process import cores
 
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("dlhw", "torch", "torchvision", "numpy")

@@ -21,8 +21,8 @@ from measure import Chunk, Report, Rounds, arguments, median, parsed, speeds
 from sweep import DLHW, commands
 from training_loop import engine
 
-from dlhw.cpu import cores
 from dlhw.machine import cpu_settings
+from dlhw.process import cores
 
 PASSES = 5  # over the images, and at each width, a round: they are quick
 OF_WIDTH = 2000  # images that a net of each width trains on

@@ -10,13 +10,12 @@ from omegaconf import DictConfig
 
 from dlhw.config.compose import settle, typed
 from dlhw.config.saved import load_config
-from dlhw.cpu import cores
 from dlhw.errors import first_line
 from dlhw.folder.checkpoint import Checkpoints
 from dlhw.folder.record import Record
-from dlhw.machine import end_with
 from dlhw.one_run import display, restored, train
 from dlhw.prepare import Experiment, prepare
+from dlhw.process import cores, end_with
 from dlhw.progress import quiet
 
 log = logging.getLogger("dlhw")

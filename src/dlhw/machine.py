@@ -3,10 +3,7 @@
 import ctypes
 import os
 import re
-import signal
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,9 +12,9 @@ from pathlib import Path
 import torch
 from threadpoolctl import ThreadpoolController
 
-from dlhw.cpu import cores
 from dlhw.errors import UserError
 from dlhw.memory import bounded
+from dlhw.process import cores
 
 
 def choose_device(device: str) -> torch.device:
@@ -36,27 +33,6 @@ def choose_device(device: str) -> torch.device:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError("device=mps: torch finds no Metal device here; use device=cpu")
     return torch.device(device)
-
-
-def end_with(parent: int) -> None:
-    """From now on end this process when `parent` is gone: a worker must not outlive its sweep, nor take another run."""
-    if os.getpid() == parent:  # joblib trains a single run in the sweep's own process
-        return
-    if os.getppid() != parent:
-        os._exit(143)
-    watch(parent)
-
-
-@cache  # once in a process
-def watch(parent: int) -> None:
-    def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.25)
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)  # for the run to say that it was interrupted; joblib's worker survives that
-        os._exit(143)
-
-    threading.Thread(target=look, daemon=True).start()
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -9,7 +9,6 @@ import torch
 from small_runs import FC, run
 
 from dlhw import machine
-from dlhw.cpu import cores
 from dlhw.errors import RunFailed, UserError
 from dlhw.eval_cli import parse
 from dlhw.evaluation import evaluate
@@ -21,6 +20,7 @@ from dlhw.machine import (
     choose_threads,
     cpu_settings,
 )
+from dlhw.process import cores
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dlhw.config.compose import composed
 from dlhw.config.shipped import hydra_session
-from dlhw.cpu import cores
+from dlhw.process import cores
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = ROOT / "benchmarks"

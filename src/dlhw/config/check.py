@@ -9,7 +9,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
 from math import inf
@@ -17,7 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal
 
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from dlhw.config.interpolations import check_interpolations
 from dlhw.config.schema import GROUPS
@@ -51,15 +51,12 @@ def check_parts(config: DictConfig, passed: set[tuple[str, str]] | None = None) 
     passed: groups with the content of parts that have passed before, since the runs of a sweep share most of theirs;
     it is added to.
     """
-    for group in GROUPS:
+    for group in (*GROUPS, "backend", *(["logger"] if config.logger is not None else [])):
         content = None if passed is None else resolved(config[group])
         if passed is None or content is None or (group, content) not in passed:
             check_part(config[group], group, SUPPLIED.get(group, ()))
             if passed is not None and content is not None:
                 passed.add((group, content))
-    check_part(config.backend, "backend", SUPPLIED["backend"])
-    if config.logger is not None:
-        check_part(config.logger, "logger")
 
 
 def resolved(node: Any) -> str | None:
@@ -157,22 +154,25 @@ def check_part(node: Any, path: str, supplied: tuple[str, ...] = ()) -> None:
             hint = f" ({node._target_} takes no such key)"
             known = [*named(parameters), *INSTANTIATE_KEYS, "defaults"]
             raise UserError(unknown_key(f"{path}.{key}", known, hint))
+    there = set(map(str, node))
     for name, parameter in parameters.items():
-        if OmegaConf.is_missing(node, name):
-            raise UserError(f"{path}.{name} is missing: give it, as in {path}.{name}=…")
-        if name not in node:
+        if name not in there:
             if parameter.default is parameter.empty and parameter.kind not in (
                 parameter.VAR_KEYWORD,
                 parameter.VAR_POSITIONAL,
             ):
                 raise UserError(f"{path}.{name} is missing: {node._target_} needs it, as in +{path}.{name}=…")
             continue
-        if node[name] is None and OmegaConf.is_interpolation(node, name):
+        try:
+            value = node[name]  # once: an interpolation is parsed each time
+        except MissingMandatoryValue:
+            raise UserError(f"{path}.{name} is missing: give it, as in {path}.{name}=…") from None
+        if value is None and OmegaConf.is_interpolation(node, name):
             continue  # a fact that only the data can tell, such as an image folder's classes
-        if isinstance(node[name], DictConfig) and target_like(node[name]):
-            check_part(node[name], f"{path}.{name}")
+        if isinstance(value, DictConfig) and target_like(value):
+            check_part(value, f"{path}.{name}")
         else:
-            check_type(f"{path}.{name}", plain(node[name]), parameter.annotation)
+            check_type(f"{path}.{name}", plain(value), parameter.annotation)
 
 
 def target_like(node: DictConfig) -> str | None:
@@ -180,7 +180,7 @@ def target_like(node: DictConfig) -> str | None:
     return next(iter(get_close_matches("_target_", [str(key) for key in node], n=1)), None)
 
 
-def named(parameters: dict[str, inspect.Parameter]) -> list[str]:
+def named(parameters: Mapping[str, inspect.Parameter]) -> list[str]:
     """The parameters that can be given by name: all but *args and **kwargs."""
     return [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 

@@ -7,7 +7,7 @@ has names for all that torch itself imports, such as torch.os.system.
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
@@ -190,7 +190,8 @@ def targets_in(node: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from targets_in(value, f"{path}.{key}")
 
 
-def signature_of(target: Any) -> dict[str, Parameter]:
+@cache  # reading one takes longer than all else that is checked of a part
+def signature_of(target: Any) -> Mapping[str, Parameter]:
     """The parameters of a class's constructor or of a function, with annotations evaluated where they can be."""
     if getattr(getattr(target, "__init__", None), "__module__", None) == "torch.nn.modules.module":
         return {}  # a class without a constructor of its own: nn.Module's declares *args and **kwargs and takes neither

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlhw.cpu import cores
 from dlhw.errors import RunFailed, UserError, in_a_line
+from dlhw.process import cores
 
 if TYPE_CHECKING:
     from torch import Tensor, device, nn

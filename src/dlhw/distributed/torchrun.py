@@ -51,7 +51,7 @@ def join(ranks: Ranks) -> "Lifeline":
     from torch import distributed
 
     from dlhw.distributed.lifeline import connect
-    from dlhw.machine import end_with
+    from dlhw.process import end_with
 
     def share(*items: Any) -> tuple[Any, ...]:
         held: list[Any] = [items]

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dlhw.config.saved import load_config
-from dlhw.cpu import cores
 from dlhw.errors import UserError, lacks_memory
 from dlhw.folder.provenance import note_data
 from dlhw.folder.record import Record
@@ -15,6 +14,7 @@ from dlhw.jobs import taken_up
 from dlhw.lanes.dropout import Generators
 from dlhw.lanes.objective import described
 from dlhw.one_run import announce, finish, logged, stops_early, take
+from dlhw.process import cores
 from dlhw.progress import tell
 
 log = logging.getLogger("dlhw")

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from dlhw.config.schema import GROUPS, Config
 
@@ -24,17 +25,29 @@ def identity(config: DictConfig) -> dict[str, Any]:
     A root key at its default is left out, so that a key added to dlhw later does not make every old run another one;
     so are `device` and `threads` while they are auto. What derives from `data_dir` stands without it.
     """
-    config = config.copy()
-    config.data_dir = ""
-    with open_dict(config):
-        config.pop("hydra", None)
-    resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    with but_for(config, data_dir=""):
+        resolved = {str(key): plain(config[key]) for key in config if key != "hydra"}
     kept = {f.name for f in fields(Config)} - {*GROUPS, *NO_PART_OF_A_RESULT, *ABOUT_THE_SWEEP}
     told = {key: resolved[key] for key in sorted(kept) if resolved[key] != defaults()[key]}
     told["seed"] = resolved["seed"]
     parts = {group: resolved[group] for group in GROUPS}
     parts["dataset"] = {key: value for key, value in parts["dataset"].items() if key not in WORKERS}
     return {**told, **parts}
+
+
+@contextmanager
+def but_for(config: DictConfig, **others: Any) -> Iterator[None]:
+    """The config with other values at some root keys, and what derives from them; a copy would take longer than all."""
+    before = OmegaConf.masked_copy(config, list(others))
+    config.merge_with(others)
+    try:
+        yield
+    finally:
+        config.merge_with(before)
+
+
+def plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 @cache

@@ -15,9 +15,9 @@ from typing import Any
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf
 
-from dlhw.cpu import cores
 from dlhw.errors import UserError, first_line
 from dlhw.files import write_json
+from dlhw.process import cores
 from dlhw.sweep.launch import status_of
 from dlhw.sweep.watch import changed
 

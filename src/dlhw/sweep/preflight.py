@@ -10,14 +10,14 @@ from statistics import median
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dlhw.config.build import build
 from dlhw.errors import OutOfMemory, RunFailed, lacks_memory
 from dlhw.machine import cpu_settings
 from dlhw.prepare import build_model, prepare
 from dlhw.summary import summarize
-from dlhw.sweep.identity import digest
+from dlhw.sweep.identity import but_for, digest, plain
 
 MEASURED = 3  # kinds of runs that are tried, the commonest; the others are reckoned from their FLOPs
 ENOUGH = 0.3  # seconds of steps
@@ -52,9 +52,8 @@ def expect(configs: Sequence[DictConfig]) -> Expectation:
 
 
 def kind(config: DictConfig) -> str:
-    config = config.copy()
-    config.seed = 0
-    parts: dict[str, Any] = {k: OmegaConf.to_container(config[k], resolve=True) for k in ("model", "dataset")}
+    with but_for(config, seed=0):
+        parts = [plain(config[key]) for key in ("model", "dataset")]
     return digest([parts, config.batch_size, config.precision, config.limit_batches])
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from dlhw.cpu import cores
 from dlhw.errors import UserError
+from dlhw.process import cores
 from dlhw.progress import quiet
 from dlhw.sweep.launch import Options, Sweep
 from dlhw.sweep.launchers import check_launcher, is_submitit, kind, submitted_at_once

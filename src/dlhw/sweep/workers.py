@@ -1,11 +1,14 @@
 """joblib's workers, begun before they are needed and ended before the end: what each imports takes seconds."""
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 
 from omegaconf import DictConfig
+
+from dlhw.process import end_with
 
 
 class Workers:
@@ -22,7 +25,7 @@ class Workers:
 
         with suppress(Exception):
             parallel = Parallel(n_jobs=self.count, return_as="generator", **self.settings)
-            loaded = parallel(delayed(load)(modules) for _ in range(self.count))
+            loaded = parallel(delayed(wait_for_runs)(os.getpid(), modules) for _ in range(self.count))
             meanwhile(lambda: list(loaded))  # joblib warns of results that nobody takes
 
     def end(self, at_once: bool = False) -> None:
@@ -31,6 +34,12 @@ class Workers:
 
         with suppress(Exception):
             get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=at_once)
+
+
+def wait_for_runs(parent: int, modules: Sequence[str]) -> None:
+    """In a worker: nobody but `parent` brings it runs."""
+    end_with(parent)
+    load(modules)
 
 
 def load(modules: Sequence[str]) -> None:
