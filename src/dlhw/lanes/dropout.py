@@ -50,6 +50,8 @@ class Masks:
         self.models = models
         self.generators = generators
         self.names = [name for name, module in models[0].named_modules() if type(module) is nn.Dropout]
+        self.kept = {name: [1 - float(model.get_submodule(name).p) for model in models] for name in self.names}  # type: ignore[arg-type]
+        self.divisors: dict[str, Tensor] = {}
         self.examples: dict[torch.Size, dict[str, Tensor]] = {}
 
     def draw(self, inputs: Tensor) -> dict[str, Tensor]:
@@ -58,17 +60,18 @@ class Masks:
             return {}
         if inputs.shape not in self.examples:
             self.examples[inputs.shape] = self.look_through(inputs)
-        lanes = [self.draw_lane(*lane, self.examples[inputs.shape]) for lane in enumerate(self.models)]
-        return {name: torch.stack([masks[name] for masks in lanes]) for name in lanes[0]}
+        return {name: self.draw_layer(name, example) for name, example in self.examples[inputs.shape].items()}
 
-    def draw_lane(self, index: int, model: nn.Module, examples: dict[str, Tensor]) -> dict[str, Tensor]:
-        """As torch's dropout has it: what is kept is divided by its probability."""
-        masks = {}
-        for name, example in examples.items():
-            rate = float(model.get_submodule(name).p)  # type: ignore[arg-type]
-            mask = torch.ones_like(example)
-            masks[name] = mask.bernoulli_(1 - rate, generator=self.generators[index]).div_(1 - rate) if rate else mask
-        return masks
+    def draw_layer(self, name: str, example: Tensor) -> Tensor:
+        """As torch's dropout has it: what is kept is divided by its probability. One operation a lane, one for all."""
+        kept = self.kept[name]
+        masks = example.new_empty_strided((len(kept), *example.shape), (example.numel(), *example.stride()))
+        for mask, keep, generator in zip(masks, kept, self.generators, strict=True):
+            if keep < 1:
+                mask.bernoulli_(keep, generator=generator)
+            else:
+                mask.fill_(1)
+        return masks.div_(self.divisors[name].view(-1, *[1] * example.ndim))
 
     def look_through(self, inputs: Tensor) -> dict[str, Tensor]:
         """What reaches each dropout layer, in the order of the calls. Raises ValueError where one is called twice."""
@@ -79,6 +82,10 @@ class Masks:
                 if name in seen:
                     raise ValueError(f"dropout layer {name} is used twice in a step")
                 seen[name] = torch.empty_like(args[0])
+                wide = torch.promote_types(
+                    args[0].dtype, torch.float32
+                )  # bf16 would round the divisor, not the quotient
+                self.divisors[name] = torch.tensor(self.kept[name], dtype=wide, device=args[0].device)
 
             return record
 
