@@ -82,9 +82,7 @@ class Masks:
                 if name in seen:
                     raise ValueError(f"dropout layer {name} is used twice in a step")
                 seen[name] = torch.empty_like(args[0])
-                wide = torch.promote_types(
-                    args[0].dtype, torch.float32
-                )  # bf16 would round the divisor, not the quotient
+                wide = torch.promote_types(args[0].dtype, torch.float32)  # in bf16 the divisor would be rounded too
                 self.divisors[name] = torch.tensor(self.kept[name], dtype=wide, device=args[0].device)
 
             return record
