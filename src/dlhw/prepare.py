@@ -20,7 +20,14 @@ from dlhw.dataset.seeds import derive
 from dlhw.distributed.ranks import ALONE, Ranks
 from dlhw.eager import without_compiler
 from dlhw.errors import UserError, first_line, lacks_memory
-from dlhw.machine import choose_device, choose_dtype, choose_precision, choose_threads, cpu_settings
+from dlhw.machine import (
+    choose_device,
+    choose_dtype,
+    choose_precision,
+    choose_threads,
+    cpu_settings,
+    deterministic,
+)
 from dlhw.monitor import Monitor, make_monitor
 from dlhw.out_of_memory import telling
 from dlhw.passes import steps_of
@@ -85,6 +92,9 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None,
     ranks.check(config)
     device = choose_device(ranks.device(config.device))
     dtype = choose_dtype(config.precision, device)
+    if device.type == "cuda":
+        # Before `cpu_settings` bounds the memory, of which the driver maps more than there is.
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     if config.cuda_graph is True and device.type != "cuda":
         raise UserError(f"cuda_graph=true: the device is {device}; set cuda_graph=auto")
 
@@ -145,7 +155,8 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None,
     )
     unseen = trained and config.model.get("weights") is not None  # where training began is not at hand any more
     wanted = config.plots == "all" and not unseen and ranks.rank == 0
-    with cpu_settings(threads), telling("what the model makes of a few samples", device, smaller):
+    few = "what the model makes of a few samples"
+    with cpu_settings(threads), deterministic(config.deterministic), telling(few, device, smaller):
         rehearse(trainer, config)
         before = snapshot(model, first_inputs(splits.train), "before") if wanted else {}
     data = getattr(dataset, "folder", None)

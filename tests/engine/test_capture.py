@@ -146,7 +146,7 @@ def graphs_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, Stream)
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Recorded)
     for name in ("stream", "graph", "device"):
-        monkeypatch.setattr(torch.cuda, name, lambda *args: contextlib.nullcontext())
+        monkeypatch.setattr(torch.cuda, name, lambda *args, **options: contextlib.nullcontext())
 
 
 def graphed(trainer: Trainer) -> GraphedStep:

@@ -32,7 +32,8 @@ class Graph:
                     function(*self.inputs)
             torch.cuda.current_stream().wait_stream(beside)
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+            # thread_local: a data loader's thread, which pins memory meanwhile, does not break the capture off
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
                 self.outputs = function(*self.inputs)
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
