@@ -32,7 +32,7 @@ fuzz: $(SET_UP)
 
 # Every benchmark that applies, one at a time, then pictures and tables; `make bench-NAME` runs benchmarks/NAME.py alone.
 # On a GPU: `make bench-gpu`. Beside Lightning, which gets a virtual environment of its own: `make bench-lightning`.
-BENCHMARKS := startup training_loop evaluation large_nets scaling sweep load lanes numpy_conv lightning_loop
+BENCHMARKS := startup training_loop evaluation large_nets scaling sweep load lanes host_work numpy_conv lightning_loop
 GPU_BENCHMARKS := training_loop evaluation large_nets sweep lanes lightning_loop
 LIGHTNING := .venv-lightning
 PYTHON_OF = $(firstword $(if $(filter lightning_loop,$1),$(wildcard $(LIGHTNING)/bin/python)) $(BIN)/python)

@@ -13,6 +13,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+
+def store_option() -> None:
+    """Nothing where the plugin is not installed. Called once more when Hydra has loaded all, that one perhaps last."""
+    if own := globals().get("DlhwOptunaConf"):
+        ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=own, provider="dlhw")
+
+
 with suppress(ImportError):
     from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf  # which does not import optuna
 
@@ -22,7 +29,7 @@ with suppress(ImportError):
         direction: Any = "auto"  # as monitor.mode has it
         max_failure_rate: float = 1.0  # of a batch; a trial that fails does not end the study
 
-    ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=DlhwOptunaConf, provider="dlhw")
+    store_option()
 
 
 class DlhwOptuna(Sweeper):

@@ -1,6 +1,7 @@
 """`hydra/sweeper=optuna`: what it optimises, what it refuses before the first trial, and what it leaves."""
 
 import csv
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -10,7 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from hydra.core.config_store import ConfigStore
 from outcomes import TINY, Outcome, only, written
+
+from dlhw.config.shipped import hydra_session
 
 pytest.importorskip("optuna", reason="pip install 'dlhw[tune]'")
 pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="pip install 'dlhw[tune]'")
@@ -138,3 +142,21 @@ def test_a_killed_worker_costs_its_trial_alone(a_place_of_its_own: Path) -> None
     assert [made.return_value for made in trials.launch([["seed=1"], ["seed=2"]], 4)] == [0.5, None]
     assert json.loads(Path("5/status.json").read_text())["error"] == "a worker was killed (out of memory?)"
     assert [run["values"] for run in json.loads(Path("sweep.json").read_text())["runs"]] == [{"seed": 1}, {"seed": 2}]
+
+
+def test_dlhws_option_holds_wherever_the_plugin_lies() -> None:
+    """In site-packages, beside ours, Hydra loads it after ours."""
+    from hydra_plugins.hydra_optuna_sweeper import config as plugins_own
+
+    importlib.reload(plugins_own)
+    assert sweeper_of("optuna") == "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    with hydra_session():
+        assert sweeper_of("optuna") == "hydra_plugins.dlhw_optuna.DlhwOptuna"
+
+
+def sweeper_of(option: str) -> str:
+    return str(ConfigStore.instance().load(f"hydra/sweeper/{option}.yaml").node._target_)
+
+
+def test_a_search_needs_a_sweep(door: Door) -> None:
+    assert door("hydra/sweeper=optuna", *TINY).refusal() == "hydra/sweeper=optuna: searches in a sweep; add -m"

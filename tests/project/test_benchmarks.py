@@ -29,6 +29,7 @@ SMALLEST = {
     "evaluation": "--rounds 2 --nets mlp --images 2000",
     "large_nets": "--rounds 1 --nets vgg16 --batch 2 --threads 1",
     "lanes": "--rounds 2 --nets fc --lanes 2 --threads 1",
+    "host_work": "--rounds 2 --lanes 1 2 --images 300",
     "numpy_conv": "--rounds 2 --sizes lenet5_conv2 lenet5_conv3 --batch 4",
     "sweep": "--rounds 1 --nets fc --rates 0.001 --epochs 1 --images 600",
 }

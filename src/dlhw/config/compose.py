@@ -30,6 +30,8 @@ def composed(overrides: Sequence[str], config_dir: str | None = None, parts: boo
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         check_hydra(config, overrides)
+        if "Optuna" in config.hydra.sweeper._target_:
+            raise UserError("hydra/sweeper=optuna: searches in a sweep; add -m")
         settle(config, typed(config), check if parts else check_schema)
     except WHILE_COMPOSING as error:
         raise UserError(one_line(error, config_dir)) from error
