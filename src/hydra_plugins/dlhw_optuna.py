@@ -14,10 +14,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-def store_option() -> None:
-    """Nothing where the plugin is not installed. Called once more when Hydra has loaded all, that one perhaps last."""
-    if own := globals().get("DlhwOptunaConf"):
-        ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=own, provider="dlhw")
+def take_its_place() -> None:
+    """Store our option over the plugin's, if that is there: again when Hydra has loaded all, the plugin perhaps last."""
+    if "optuna.yaml" in ConfigStore.instance().list("hydra/sweeper"):
+        ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=DlhwOptunaConf, provider="dlhw")
 
 
 with suppress(ImportError):
@@ -29,7 +29,7 @@ with suppress(ImportError):
         direction: Any = "auto"  # as monitor.mode has it
         max_failure_rate: float = 1.0  # of a batch; a trial that fails does not end the study
 
-    store_option()
+    take_its_place()
 
 
 class DlhwOptuna(Sweeper):

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 import dlhw.config.schema  # noqa: F401  config.yaml names it by what it stores
 from dlhw.config.yaml_files import check_aliases
 from dlhw.errors import UserError
-from hydra_plugins.dlhw_optuna import store_option
+from hydra_plugins.dlhw_optuna import take_its_place
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -72,7 +72,7 @@ def hydra_session(config_dir: str | None = None) -> Iterator[list[str]]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="dlhw"):
-            store_option()
+            take_its_place()
             if config_dir is None:
                 yield []
             else:
