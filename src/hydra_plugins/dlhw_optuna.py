@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 
 def take_its_place() -> None:
-    """Store our option over the plugin's, if that is there: again when Hydra has loaded all, the plugin perhaps last."""
+    """Store our option over the plugin's, if that is there; again when Hydra has loaded all plugins."""
     if "optuna.yaml" in ConfigStore.instance().list("hydra/sweeper"):
         ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=DlhwOptunaConf, provider="dlhw")
 
