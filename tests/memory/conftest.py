@@ -1,5 +1,6 @@
 """A machine with little memory, and the commands inside this process."""
 
+import gc
 import logging
 import signal
 import sys
@@ -50,6 +51,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Have the machine own so many free bytes, beside what this process has already."""
 
     def have(free: int) -> None:
+        gc.collect()  # what other tests left: freed a little later, it would make room for more than is told here
         monkeypatch.setattr(memory, "_free_on_linux", lambda swap=False: free)
 
     return have
