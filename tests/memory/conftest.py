@@ -1,5 +1,6 @@
 """A machine with little memory, and the commands inside this process."""
 
+import ctypes
 import gc
 import logging
 import signal
@@ -52,6 +53,8 @@ def little(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
     def have(free: int) -> None:
         gc.collect()  # what other tests left: freed a little later, it would make room for more than is told here
+        if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+            libc.malloc_trim(0)  # nor is anything taken from what glibc has kept
         monkeypatch.setattr(memory, "_free_on_linux", lambda swap=False: free)
 
     return have
