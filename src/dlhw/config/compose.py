@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dlhw.config.check import check, check_keys, check_values, drop_foreign_keys, shown, unknown_key
-from dlhw.config.explain import WHILE_COMPOSING, one_line
+from dlhw.config.explain import explained
 from dlhw.config.hydra_keys import check_hydra, check_typed
 from dlhw.config.shipped import hydra_session, shipped_groups
 from dlhw.errors import UserError
@@ -26,39 +26,32 @@ def composed(overrides: Sequence[str], config_dir: str | None = None, parts: boo
     parts: compare the keys of parts with their constructors, which imports torch.
     """
     check_options(overrides)
-    try:
+    with explained(config_dir):
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
         check_hydra(config, overrides)
         if "Optuna" in config.hydra.sweeper._target_:
             raise UserError("hydra/sweeper=optuna: searches in a sweep; add -m")
         settle(config, typed(config), check if parts else check_schema)
-    except WHILE_COMPOSING as error:
-        raise UserError(one_line(error, config_dir)) from error
     return config
 
 
 def checked_for_hydra(overrides: Sequence[str], config_dir: str | None, sweep: bool) -> None:
     """Compose what Hydra's own main is about to, and raise UserError for what it must not run."""
     check_options(overrides)
-    try:
-        with hydra_session(config_dir) as session:
-            words = [*session, *overrides]
-            loader = GlobalHydra.instance().config_loader()
-            mode = RunMode.MULTIRUN if sweep else RunMode.RUN
-            config = loader.load_configuration("config", words, mode)
-            HydraConfig.instance().set_config(config)
-            check_hydra(config, words)
-    except WHILE_COMPOSING as error:
-        raise UserError(one_line(error, config_dir)) from error
+    with explained(config_dir), hydra_session(config_dir) as session:
+        words = [*session, *overrides]
+        loader = GlobalHydra.instance().config_loader()
+        mode = RunMode.MULTIRUN if sweep else RunMode.RUN
+        config = loader.load_configuration("config", words, mode)
+        HydraConfig.instance().set_config(config)
+        check_hydra(config, words)
 
 
 def help_template(overrides: Sequence[str], config_dir: str | None = None) -> Template:
     """What --help prints, with the options of all groups; inside a `hydra_session`. Raises UserError."""
-    try:
+    with explained(config_dir):
         return Template(compose("config", overrides=list(overrides), return_hydra_config=True).hydra.help.template)
-    except WHILE_COMPOSING as error:
-        raise UserError(one_line(error, config_dir)) from error
 
 
 def check_options(overrides: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Hydra's and OmegaConf's exceptions, told in one line with the nearest match."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra.conf
@@ -30,6 +31,15 @@ EXTRAS = {
     "hydra/launcher/submitit_slurm": "slurm",
     "hydra/sweeper/optuna": "tune",
 }
+
+
+@contextmanager
+def explained(config_dir: str | None = None) -> Iterator[None]:
+    """Turn what is raised while composing into a UserError of one line."""
+    try:
+        yield
+    except WHILE_COMPOSING as error:
+        raise UserError(one_line(error, config_dir)) from error
 
 
 def one_line(error: BaseException, config_dir: str | None = None) -> str:

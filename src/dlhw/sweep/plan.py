@@ -4,8 +4,7 @@ All that needs no import is checked as the plan is made; the parts, which need t
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from dlhw.config.check import check_own, check_parts
 from dlhw.config.compose import check_options, settle
-from dlhw.config.explain import WHILE_COMPOSING, one_line
+from dlhw.config.explain import explained
 from dlhw.config.hydra_keys import check_hydra
 from dlhw.errors import UserError
 from dlhw.sweep.identity import common_name, digest, identity, short_name
@@ -119,7 +118,7 @@ class Composer:
     def compose(self, overrides: Sequence[str], parts: bool = True) -> DictConfig:
         """The checked config without Hydra's own node. Raises UserError. parts: or checked but for its parts."""
         check_options(overrides)
-        with in_one_line():
+        with explained():
             parsed = self.parser.parse_overrides(list(overrides))
             choices = [override for override in parsed if self.chooses(override)]
             config = copy.deepcopy(self.chosen([override.input_line or "" for override in choices]))
@@ -133,7 +132,7 @@ class Composer:
     def check_parts(self, config: DictConfig) -> None:
         """Of a config that was composed here and is still there. Imports torch. Raises UserError."""
         self.turn_to(self.wholes[id(config)])
-        with in_one_line():
+        with explained():
             check_parts(config, self.passed)
 
     def chooses(self, override: Override) -> bool:
@@ -159,12 +158,3 @@ class Composer:
         if self.current is not whole and whole is not None:
             HydraConfig.instance().set_config(whole)
             self.current = whole
-
-
-@contextmanager
-def in_one_line() -> Iterator[None]:
-    """Turn what is raised while composing into a UserError."""
-    try:
-        yield
-    except WHILE_COMPOSING as error:
-        raise UserError(one_line(error)) from error
