@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dlhw.metrics import ConfusionMetrics
 from dlhw.trainer import Trainer
-
-PENDING_VALUES = 2**16  # of outputs in a lane, from which on they are handed over
 
 
 class Measured:
@@ -22,7 +21,7 @@ class Measured:
         """(L, B, ...) each; outputs: raw and detached."""
         self._pending.append((outputs, targets))
         self._values += outputs[0].numel()
-        if self._values >= PENDING_VALUES:
+        if self._values >= ConfusionMetrics.PENDING_VALUES:  # which reduces that many at once
             self._hand_over()
 
     def _hand_over(self) -> None:

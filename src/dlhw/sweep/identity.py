@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dlhw.config.check import plain
 from dlhw.config.schema import GROUPS, Config
 
 # Keys that change what is shown or where, and nothing that a run computes.
@@ -44,10 +45,6 @@ def but_for(config: DictConfig, **others: Any) -> Iterator[None]:
         yield
     finally:
         config.merge_with(before)
-
-
-def plain(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 @cache

@@ -13,11 +13,12 @@ import torch
 from omegaconf import DictConfig
 
 from dlhw.config.build import build
+from dlhw.config.check import plain
 from dlhw.errors import OutOfMemory, RunFailed, lacks_memory
 from dlhw.machine import cpu_settings
 from dlhw.prepare import build_model, prepare
 from dlhw.summary import summarize
-from dlhw.sweep.identity import but_for, digest, plain
+from dlhw.sweep.identity import but_for, digest
 
 MEASURED = 3  # kinds of runs that are tried, the commonest; the others are reckoned from their FLOPs
 ENOUGH = 0.3  # seconds of steps

@@ -37,7 +37,8 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
     lanes = kind(config) == "vectorized"
     sweep = Sweep(plan, Options(folder, config.on_error, config.rerun, config.dry_run, workers, tried, lanes))
     todo = plan.jobs if config.rerun else sweep.missing()
-    early = Workers(config.hydra.launcher, workers) if kind(config) == "joblib" and workers > 1 and todo else None
+    needed = kind(config) == "joblib" and workers > 1 and todo and not config.dry_run
+    early = Workers(config.hydra.launcher, workers) if needed else None
 
     def launched(folders: list[Path]) -> None:
         with quiet(), warnings.catch_warnings():
@@ -48,7 +49,7 @@ def run_whole(plan: Plan, config: DictConfig, launch: Callable[[Sequence[Path], 
                 early.end()
 
     try:
-        if early is not None and not config.dry_run:
+        if early is not None:
             early.start(OF_A_RUN)
         plan.check_parts(todo)
         finished = sweep.run(launched)
