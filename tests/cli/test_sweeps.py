@@ -102,12 +102,11 @@ def test_a_mistake_that_needs_no_import_starts_no_workers(door: Door, started: l
 
 
 def test_a_sweep_that_is_refused_ends_with_its_workers(a_place_of_its_own: Path) -> None:
-    """At once: they are importing torch when the mistake is found, for which nobody waits."""
+    """They import torch when the mistake is found; nobody is left to hold the pipe, which is read to its end."""
     command = ["-m", *TINY, "optimizer.lr=0.1,abc", "hydra.launcher.n_jobs=2"]
     done = subprocess.run([sys.executable, "-m", "dlhw", *command], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert "optimizer.lr=abc: must be float" in done.stderr
-    assert "loky" not in done.stdout
 
 
 def test_what_a_sweep_does_beside_itself_may_fail(capfd: pytest.CaptureFixture[str]) -> None:
