@@ -70,6 +70,7 @@ class Trainer:
     limit_batches: int | None = None
     compiled_forward: Forward | None = None  # in place of `forward` for full batches of training; see capture/
     graphed_step: Forward | None = None  # in place of a whole step on a full batch; see capture/
+    fused_step: Callable[[], None] | None = None  # in place of the optimizer's step and zero_grad; see fused_step.py
     loss_below: float | None = None  # report the first step whose loss is below it
     after_step: Callable[[], None] | None = None  # called between two steps, where `state_dict` may be taken
     ranks: Ranks = ALONE
@@ -179,8 +180,11 @@ class Trainer:
         """Clip the gradients, step, and drop them."""
         if self.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        if self.fused_step is not None:
+            self.fused_step()
+        else:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
 
     def backward(self, group: list[Batch], size: int, metrics: Metrics) -> Tensor:
         """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""
