@@ -4,8 +4,9 @@ homework:       torchvision's data set, ToTensor, DataLoader(shuffle), forward, 
 engine:         Trainer.train_epochs, built from the config that the command composes.
 engine compile: the same with compile=true.
 engine eager:   on CUDA, the same with cuda_graph=false: each kernel launched by itself.
-limit:          on a CPU forward, backward, step on one constant batch, with the engine's memory layout and optimizer,
-                unmeasured; on CUDA the replay of the engine's captured step, to which nothing is copied.
+limit:          on a CPU forward, backward, step by torch's own calls on one constant batch, with the engine's memory
+                layout and optimizer, unmeasured; on CUDA the replay of the engine's captured step, to which nothing is
+                copied.
 
 All at the same number of CPU threads, batch 100, Adam; made-up images in Fashion-MNIST's form. What `dlhw` sets for the
 whole process, that glibc keeps freed memory, the homework loop profits from here too.

@@ -142,7 +142,10 @@ ENGINE = {  # what each may import of dlhw
     "dlhw.summary": set(),
     **{module: {"dlhw.metrics", "dlhw.tasks"} for module in modules_in("dlhw.tasks")},
     **{module: {"dlhw.numpy_nn"} for module in modules_in("dlhw.numpy_nn")},
-    **{module: {"dlhw.backend", "dlhw.numpy_nn", "dlhw.errors", "dlhw.loss"} for module in modules_in("dlhw.backend")},
+    **{
+        module: {"dlhw.backend", "dlhw.numpy_nn", "dlhw.errors", "dlhw.loss", "dlhw.model"}
+        for module in modules_in("dlhw.backend")
+    },
     "dlhw.folder.record": {"dlhw.errors", "dlhw.files", "dlhw.passes"},
     "dlhw.folder.seal": set(),
     "dlhw.folder.checkpoint": {"dlhw.errors", "dlhw.files", "dlhw.monitor", "dlhw.folder.seal", "dlhw.trainer"},

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from dlhw import numpy_nn as twins
+from dlhw.model import faster
 from dlhw.numpy_nn import Layer
 
 
@@ -111,9 +112,11 @@ def flatten(m: nn.Flatten) -> Layer:
 LAYERS: dict[type[nn.Module], Callable[[Any], Layer]] = {
     nn.Linear: linear,
     nn.Conv2d: conv2d,
+    faster.Conv2d: conv2d,
     nn.ConvTranspose2d: conv_transpose2d,
     nn.MaxPool2d: max_pool2d,
     nn.AvgPool2d: avg_pool2d,
+    faster.AvgPool2d: avg_pool2d,
     nn.AdaptiveAvgPool2d: lambda m: twins.AdaptiveAvgPool2d(m.output_size),
     nn.BatchNorm1d: batch_norm,
     nn.BatchNorm2d: batch_norm,

@@ -13,7 +13,7 @@ from torch import fx, nn
 from torch.fx.node import map_arg
 
 from dlhw.backend.functions import IN_PLACE, calculates_sizes, calculation_of, function_of, module_of
-from dlhw.backend.layers import NoTwin, layer_of
+from dlhw.backend.layers import LAYERS, NoTwin, layer_of
 from dlhw.errors import UserError, first_line
 from dlhw.numpy_nn import Dropout, Layer
 
@@ -90,11 +90,18 @@ def show(step: Step, values: dict[Any, Any]) -> None:
         hook(step.module, inputs, torch.from_numpy(values[step.node]))
 
 
+class Tracer(fx.Tracer):
+    """A layer that has a twin is one node, whoever wrote it."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m) in LAYERS or super().is_leaf_module(m, module_qualified_name)
+
+
 def traced(module: nn.Module) -> fx.Graph:
     """The graph, without what nobody uses (an RNN's last state, say). Raises UserError."""
     name = type(module).__name__
     try:
-        graph = fx.symbolic_trace(module).graph
+        graph = fx.GraphModule(module, Tracer().trace(module)).graph
     except Exception as error:  # of many kinds: a forward may do what cannot be followed without values
         raise UserError(
             f"backend=numpy: torch.fx cannot trace {name}: {first_line(error)}; use backend=torch"

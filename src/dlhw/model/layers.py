@@ -4,6 +4,8 @@ from typing import Literal
 
 from torch import nn
 
+from dlhw.model.faster import AvgPool2d
+
 Activation = Literal["relu", "leaky_relu", "tanh", "sigmoid", "silu", "log_sigmoid", "gelu"]
 Pool = Literal["avg", "max"]
 Init = Literal["default", "xavier_uniform", "kaiming_uniform", "normal", "zeros"]
@@ -17,7 +19,7 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "log_sigmoid": nn.LogSigmoid,
     "gelu": nn.GELU,
 }
-POOLS: dict[Pool, type[nn.Module]] = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
+POOLS: dict[Pool, type[nn.Module]] = {"avg": AvgPool2d, "max": nn.MaxPool2d}
 
 
 def init_weights(module: nn.Module, init: Init, std: float) -> None:

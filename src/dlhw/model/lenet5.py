@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import nn
 
+from dlhw.model.faster import Conv2d
 from dlhw.model.layers import ACTIVATIONS, POOLS, Activation, Init, Pool, check_dropout, check_widths, init_weights
 
 
@@ -38,7 +39,7 @@ class LeNet5(nn.Sequential):
 
         def block(n_in: int, n_out: int, padding: int = 0) -> list[nn.Module]:
             norm = [nn.BatchNorm2d(n_out)] if batchnorm else []
-            return [nn.Conv2d(n_in, n_out, kernel_size=5, padding=padding), *norm, act()]
+            return [Conv2d(n_in, n_out, kernel_size=5, padding=padding), *norm, act()]
 
         c1, c2, c3 = channels
         convs = [
