@@ -98,8 +98,11 @@ def cuda_devices(device: str) -> int:
 
 
 def has_gpu_driver() -> bool:
-    """Whether torch, which takes seconds to import, need be asked for devices: NVIDIA's, in WSL too, or AMD's."""
-    devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    """Whether torch, whose import takes seconds, need be asked: NVIDIA's (in WSL, on a Jetson) or AMD's.
+
+    Elsewhere than on Linux it always is.
+    """
+    devices = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/kfd")
     return not sys.platform.startswith("linux") or any(Path(device).exists() for device in devices)
 
 
