@@ -33,16 +33,18 @@ class Sheet:
     height: float
 
     def image(
-        self, picture: NDArray[Any], left: float, down: float, wide: float, high: float, **look: Any
-    ) -> AxesImage:
-        """`picture` is what imshow takes; its upper left corner comes to (left, down)."""
+        self, picture: NDArray[Any], left: float, down: float, wide: float, high: float,
+        vmin: float | None = None, vmax: float | None = None, **look: Any,
+    ) -> AxesImage:  # fmt: skip
+        """`picture` is what imshow takes, which would set the view anew for each; its upper left corner comes to
+        (left, down)."""
         bottom = self.height - down - high
         look = {"cmap": "gray", "interpolation": "antialiased"} | look
-        image = self.ax.imshow(
-            picture, extent=(left, left + wide, bottom, bottom + high), origin="upper", aspect="auto", **look
-        )
-        self._keep_view()
-        return image
+        image = AxesImage(self.ax, extent=(left, left + wide, bottom, bottom + high), origin="upper", **look)
+        image.set_data(picture)
+        image.set_clim(vmin, vmax)
+        image.set_clip_path(self.ax.patch)
+        return self.ax.add_image(image)
 
     def fit(self, picture: NDArray[Any], left: float, down: float, side: float, **look: Any) -> Rectangle:
         """The picture unstretched in a square of `side`, centred across, on the square's floor; its outline is
@@ -61,9 +63,6 @@ class Sheet:
         frames = PatchCollection(outlines, facecolor="none", edgecolor=colour, linewidth=thick)
         self.ax.add_collection(frames, autolim=False)
 
-    def _keep_view(self) -> None:
-        self.ax.set(xlim=(0, self.width), ylim=(0, self.figure.get_figheight()), aspect="auto")
-
 
 def new_sheet(width: float, height: float, title: str, note: str, name: str) -> Sheet:
     """White, titled as every figure is, with quiet lines of note under the title."""
@@ -76,11 +75,11 @@ def new_sheet(width: float, height: float, title: str, note: str, name: str) -> 
     figure.suptitle(figure.get_suptitle(), y=1 - 0.1 / total, va="top", **style.plain(style.TITLE, weight="bold"))
     ax = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     ax.set_axis_off()
+    ax.set(xlim=(0, width), ylim=(0, total))
     sheet = Sheet(figure, ax, width, height)
     for index, line in enumerate(reversed(lines)):
         look = style.plain(style.SMALL, style.MUTED)
         sheet.text(width / 2, -0.18 - index * NOTE_LINE, line, look, va="center")
-    sheet._keep_view()
     return sheet
 
 
