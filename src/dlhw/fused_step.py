@@ -14,11 +14,22 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 Update = Callable[[dict[str, Any], list[Tensor], list[Tensor], list[dict[str, Tensor]]], None]
 
 
-class FusedStep:
-    """Called in place of an optimizer's `step` and `zero_grad`, does the same to the last bit; calls no hooks of it."""
+class PlainStep:
+    """An optimizer's `step` and `zero_grad`."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
+
+    def __call__(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+class FusedStep(PlainStep):
+    """The same to the last bit; calls no hooks of the optimizer."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        super().__init__(optimizer)
         self.kernel = KERNELS[type(optimizer)]
         self.begun = False  # the first step is torch's own, which tells the schedulers
 
@@ -43,13 +54,13 @@ class FusedStep:
         return True
 
 
-def fused_step(optimizer: Optimizer) -> FusedStep | None:
-    """None for an optimizer that is not one of torch's own, fused, with one group of tensors of one kind."""
+def step_of(optimizer: Optimizer) -> PlainStep:
+    """A FusedStep where the optimizer is one of torch's own, fused, with one group of tensors of one kind."""
     if type(optimizer) not in KERNELS or len(optimizer.param_groups) > 1:
-        return None
+        return PlainStep(optimizer)
     (group,) = optimizer.param_groups
     alike = len({(param.device, param.dtype) for param in group["params"]}) == 1
-    return FusedStep(optimizer) if group["fused"] and alike else None
+    return FusedStep(optimizer) if group["fused"] and alike else PlainStep(optimizer)
 
 
 def adam(group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict[str, Tensor]]) -> None:

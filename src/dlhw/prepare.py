@@ -20,7 +20,6 @@ from dlhw.dataset.seeds import derive
 from dlhw.distributed.ranks import ALONE, Ranks
 from dlhw.eager import without_compiler
 from dlhw.errors import UserError, first_line, lacks_memory
-from dlhw.fused_step import fused_step
 from dlhw.machine import (
     choose_device,
     choose_dtype,
@@ -151,7 +150,6 @@ def prepare(config: DictConfig, trained: bool = False, share: int | None = None,
         clip_grad_norm=config.clip_grad_norm,
         accumulate_steps=config.accumulate_steps,
         limit_batches=config.limit_batches,
-        fused_step=fused_step(optimizer),
         loss_below=config.loss_below,
         ranks=ranks,
     )

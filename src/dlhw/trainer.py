@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from dlhw.distributed.ranks import ALONE, Batch, Ranks
 from dlhw.errors import RunFailed
+from dlhw.fused_step import PlainStep, step_of
 from dlhw.memory import in_parts
 from dlhw.metrics import Metrics
 from dlhw.passes import Passes, Steps, fetch, figures_of, steps_of
@@ -70,10 +71,10 @@ class Trainer:
     limit_batches: int | None = None
     compiled_forward: Forward | None = None  # in place of `forward` for full batches of training; see capture/
     graphed_step: Forward | None = None  # in place of a whole step on a full batch; see capture/
-    fused_step: Callable[[], None] | None = None  # in place of the optimizer's step and zero_grad; see fused_step.py
     loss_below: float | None = None  # report the first step whose loss is below it
     after_step: Callable[[], None] | None = None  # called between two steps, where `state_dict` may be taken
     ranks: Ranks = ALONE
+    take_step: PlainStep | None = None  # of the optimizer
     replica: nn.Module | None = None  # the model as the ranks train it together
     epoch: int = 0  # epochs and steps done
     step: int = 0
@@ -180,11 +181,9 @@ class Trainer:
         """Clip the gradients, step, and drop them."""
         if self.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
-        if self.fused_step is not None:
-            self.fused_step()
-        else:
-            self.optimizer.step()
-            self.optimizer.zero_grad()
+        if self.take_step is None or self.take_step.optimizer is not self.optimizer:
+            self.take_step = step_of(self.optimizer)
+        self.take_step()
 
     def backward(self, group: list[Batch], size: int, metrics: Metrics) -> Tensor:
         """Add the gradient of the group's mean loss over its samples; returns that loss, detached."""

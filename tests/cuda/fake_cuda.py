@@ -25,6 +25,7 @@ from dlhw.prepare import Experiment, build_schedule
 from dlhw.trainer import Trainer
 
 CUDA = torch.device("cuda", 0)
+TRAINED: list[Tensor] = []  # parameters of the trainer that is on the device
 FUSED = torch.ops.aten._fused_adam_, torch.ops.aten._fused_adamw_, torch.ops.aten._fused_sgd_
 
 
@@ -57,12 +58,17 @@ class Transfers(TorchDispatchMode):
         return result
 
 
+def make_up_gradients(loss: Tensor) -> None:
+    for param in TRAINED:
+        param.grad = torch.empty_like(param)
+
+
 @contextmanager
 def fake_cuda() -> Iterator[Transfers]:
     """Within it CUDA tensors can be made, and nothing can be read from them. Gives what is copied to the device."""
     transfers = Transfers()
     patches = [
-        mock.patch.object(Tensor, "backward", return_value=None),
+        mock.patch.object(Tensor, "backward", make_up_gradients),
         mock.patch.object(torch.autograd, "grad", lambda outputs, inputs: [torch.empty_like(x) for x in inputs]),
         mock.patch.object(Tensor, "pin_memory", lambda tensor: transfers.pin(tensor)),
     ]
@@ -74,6 +80,7 @@ def fake_cuda() -> Iterator[Transfers]:
             yield transfers
     finally:
         mock.patch.stopall()
+        TRAINED.clear()
         torch.__future__.set_overwrite_module_params_on_conversion(False)
 
 
@@ -83,9 +90,7 @@ def on_the_device(experiment: Experiment) -> Trainer:
     model, loss_fn = trainer.model.to(CUDA), trainer.loss_fn.to(CUDA)
     params = [p for p in model.parameters() if p.requires_grad]
     optimizer = build(config.optimizer, "optimizer", params)
-    for param in params:
-        param.grad = torch.empty_like(param)
-    optimizer.zero_grad = lambda: None  # the gradients that are made up stay
+    TRAINED[:] = params
     return dataclasses.replace(
         trainer,
         model=model,

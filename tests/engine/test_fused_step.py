@@ -10,8 +10,8 @@ from small_runs import FC, bits, run, same_bits, weights
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from dlhw import prepare
-from dlhw.fused_step import FusedStep, fused_step
+from dlhw import trainer
+from dlhw.fused_step import FusedStep, PlainStep, step_of
 
 STEPS = 12
 CASES = [
@@ -71,8 +71,8 @@ def torchs(optimizer: Optimizer) -> Callable[[], None]:
 
 
 def ours(optimizer: Optimizer) -> Callable[[], None]:
-    step = fused_step(optimizer)
-    assert step is not None
+    step = step_of(optimizer)
+    assert type(step) is FusedStep
     return step
 
 
@@ -125,7 +125,7 @@ def test_only_what_it_knows_is_replaced():
     first, second = nn.Linear(2, 2), nn.Linear(2, 2).double()
     groups = [{"params": [first.weight]}, {"params": [first.bias], "lr": 0.1}]
     params = list(first.parameters())
-    assert isinstance(fused_step(Adam(params, fused=True)), FusedStep)
+    assert type(step_of(Adam(params, fused=True))) is FusedStep
     for optimizer in (
         Own(params, fused=True),
         Adam(params),
@@ -135,22 +135,22 @@ def test_only_what_it_knows_is_replaced():
         torch.optim.RMSprop(params),
         torch.optim.Adagrad(params, fused=True),
     ):
-        assert fused_step(optimizer) is None
+        assert type(step_of(optimizer)) is PlainStep
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop"])
 def test_runs_take_it_where_they_can_and_end_with_the_same_weights(optimizer, tmp_path, monkeypatch):
     taken = []
 
-    def watched(of: Optimizer) -> FusedStep | None:
-        taken.append(fused_step(of))
+    def watched(of: Optimizer) -> PlainStep:
+        taken.append(step_of(of))
         return taken[-1]
 
     typed = (*FC, f"optimizer={optimizer}", "scheduler=onecycle", "scheduler.max_lr=0.01", "epochs=2")
-    monkeypatch.setattr(prepare, "fused_step", watched)
+    monkeypatch.setattr(trainer, "step_of", watched)
     run(tmp_path / "ours", *typed)
-    assert [step is None for step in taken] == [optimizer == "rmsprop"]
-    monkeypatch.setattr(prepare, "fused_step", lambda optimizer: None)
+    assert [type(step) for step in taken] == [PlainStep if optimizer == "rmsprop" else FusedStep]
+    monkeypatch.setattr(trainer, "step_of", PlainStep)
     run(tmp_path / "torchs", *typed)
     last = Path("checkpoints/last.pt")
     assert same_bits(weights(tmp_path / "ours" / last), weights(tmp_path / "torchs" / last))

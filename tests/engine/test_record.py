@@ -153,6 +153,22 @@ def test_status_of_an_interrupted_run(stop, folder, monkeypatch):
     assert status(folder)["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(128 + signal.SIGTERM)], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_that_is_stopped_when_it_has_just_finished_is_finished(stop, folder, monkeypatch):
+    write = Record.status
+
+    def stopped(record, name, **details):
+        write(record, name, **details)
+        if name == "finished":
+            raise stop
+
+    monkeypatch.setattr(Record, "status", stopped)
+    with pytest.raises(type(stop)):
+        run(folder, *RUN)
+    assert status(folder)["status"] == "finished"
+    assert (folder / "results.json").is_file()
+
+
 def test_a_refused_run_leaves_nothing(folder):
     with pytest.raises(UserError):
         run(folder, *RUN, "model.hidden=[0]")

@@ -58,7 +58,6 @@ def trainer(*overrides: str) -> Trainer:
 
 def on_numpy(trainer: Trainer) -> Trainer:
     trainer.model, trainer.loss_fn, trainer.optimizer = numpy_backend(trainer.model, trainer.loss_fn, trainer.optimizer)
-    trainer.fused_step = None  # of the optimizer that was
     return trainer
 
 

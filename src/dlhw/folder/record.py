@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from dlhw.errors import UserError
-from dlhw.files import append, write_atomic, write_json, write_text
+from dlhw.files import append, read_json, write_atomic, write_json, write_text
 from dlhw.passes import Steps
 
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -139,7 +139,8 @@ class Record:
             self.last_status("failed", error=str(error), traceback=traceback.format_exc())
             raise
         except BaseException:  # Ctrl-C, or SIGTERM as SystemExit
-            self.last_status("interrupted")
+            if read_json(self.folder / "status.json").get("status") != "finished":  # it may come just after that
+                self.last_status("interrupted")
             raise
 
     def last_status(self, status: Status, **details: Any) -> None:
