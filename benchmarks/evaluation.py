@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from experiments import BATCH, FASHION, NETS, endless, experiment, loader, write_fashion
+from experiments import BATCH, FASHION, NETS, endless, experiment, loader, usual, write_fashion
 from measure import Chunk, Report, Rounds, Row, arguments, median, parsed, ratio, speeds
 from torch import nn
 from training_loop import repeated
@@ -61,7 +61,7 @@ def limit(trainer: Trainer, split: Split) -> Chunk:
 def variants(overrides: list[str], root: Path) -> dict[str, Chunk]:
     built, twin = (experiment(*overrides) for _ in range(2))
     trainer = built.trainer
-    plain = twin.trainer.model.to(memory_format=torch.contiguous_format)
+    plain = usual(twin.trainer.model)
     with built.opened("test") as test:
         return {
             "homework": homework(plain, root, trainer.device),

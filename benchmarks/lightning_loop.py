@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from experiments import BATCH, FASHION, NETS, experiment, loader, write_fashion
+from experiments import BATCH, FASHION, NETS, experiment, loader, usual, write_fashion
 from measure import Chunk, Report, Rounds, Row, arguments, leave_out, median, parsed, ratio, speeds
 from torch import Tensor, nn
 from training_loop import engine
@@ -77,7 +77,7 @@ def measure(name: str, shared: list[str], root: Path, device: str, rounds: int) 
     steps = IMAGES[name] // BATCH
     run = [*NETS[name], *shared, f"dataset.train_size={IMAGES[name]}"]
     ours, theirs, in_memory = (experiment(*run).trainer for _ in range(3))
-    plain = theirs.model.to(memory_format=torch.contiguous_format)
+    plain = usual(theirs.model)
     ready = Ready(itertools.islice(in_memory.train.batches(BATCH), steps))
     variants = {
         "lightning": lightning_chunk(plain, loader(root, train=True), max(5, steps // 5), device),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from experiments import BATCH, FASHION, NETS, endless, experiment, loader, write_fashion
+from experiments import BATCH, FASHION, NETS, endless, experiment, loader, usual, write_fashion
 from measure import Chunk, Report, Rounds, Row, arguments, median, parsed, ratio, speeds
 from torch import nn
 
@@ -95,7 +95,7 @@ def repeated(step: Callable[[], object], steps: int, samples: int, device: torch
 def variants(overrides: list[str], root: Path, size: int, compiled: bool) -> dict[str, Chunk]:
     """Each with a model of its own, all with the same weights. The engine's are left out where capture fails."""
     trainer = experiment(*overrides).trainer
-    twin = experiment(*overrides, "cuda_graph=false").trainer.model.to(memory_format=torch.contiguous_format)
+    twin = usual(experiment(*overrides, "cuda_graph=false").trainer.model)
     found = {
         "homework": homework(twin, root, max(5, size // 600), trainer.device),
         "engine": engine(trainer),
