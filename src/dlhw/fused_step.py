@@ -45,7 +45,7 @@ class FusedStep(PlainStep):
     @torch.no_grad()
     def stepped(self, group: dict[str, Any], params: list[Tensor]) -> bool:
         """False, and nothing done, where state is missing: torch's own step makes it."""
-        grads = [param.grad for param in params if param.grad is not None]
+        grads: list[Any] = [param.grad for param in params]
         states = [self.optimizer.state.get(param, {}) for param in params]
         try:
             self.kernel(group, params, grads, states)
