@@ -3,7 +3,7 @@
 Both train a net on images in Fashion-MNIST's form, with the same number of epochs, and test it; wall time of the whole,
 from the shell and back. Each round runs both. `dlhw -m` also validates nothing, and writes tables, plots and a page.
 
-    python benchmarks/sweep.py [--rounds 1] [--epochs 2] [--images 12000] [--nets lenet5 fc] [--data data]
+    python benchmarks/sweep.py [--rounds 1] [--epochs 2 5] [--images 12000] [--nets lenet5 fc] [--data data]
 
 Its ratio grows with the training: `--images 60000` is the real sets' size, of which a round takes eight minutes. With
 `--data FOLDER` both read the real Fashion-MNIST from `FOLDER/FashionMNIST/raw`, and the sweep is what a user types.
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from experiments import FASHION, NETS, write_fashion
@@ -40,7 +41,7 @@ def commands(*lines: Sequence[str], work: float) -> Chunk:
 
 def main() -> None:
     parser = arguments(__doc__, "sweep", rounds=1)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", nargs="+", type=int, default=[2], help="a row of the table each")
     parser.add_argument("--images", type=int, default=12000, help="to train on")
     parser.add_argument("--nets", nargs="+", choices=WANTED, default=list(WANTED))
     parser.add_argument("--rates", nargs="+", type=float, default=list(RATES))
@@ -52,19 +53,18 @@ def main() -> None:
         if not args.data:
             write_fashion(Path(made_up), train=args.images, test=args.images // 6)
         own = [] if args.data else FASHION
-        shared = [*own, f"data_dir={folder}", f"epochs={args.epochs}", f"device={args.device}"]
+        shared = [*own, f"data_dir={folder}", f"device={args.device}"]
         rates = ",".join(map(str, args.rates))
-        script = [sys.executable, str(HERE / "homework.py"), "--epochs", str(args.epochs)]
-        script += ["--data", str(folder), "--device", args.device]
-        for net in args.nets:
-            sweep = [DLHW, "-m", *NETS[net], *shared, f"optimizer.lr={rates}"]
-            homework = [[*script, "--net", net, "--lr", str(rate)] for rate in args.rates]
+        script = [sys.executable, str(HERE / "homework.py"), "--data", str(folder), "--device", args.device]
+        for net, epochs in product(args.nets, args.epochs):
+            sweep = [DLHW, "-m", *NETS[net], *shared, f"epochs={epochs}", f"optimizer.lr={rates}"]
+            homework = [[*script, "--net", net, "--epochs", str(epochs), "--lr", str(rate)] for rate in args.rates]
             n = len(args.rates)
             variants = {"homework": commands(*homework, work=n), "sweep": commands(sweep, work=n)}
             measured = speeds(variants, args.rounds, warm_up=0)
             report.add(
                 {
-                    "net": net,
+                    "net": f"{net}, epochs={epochs}",
                     "homework scripts, s": n / median(measured["homework"]),
                     "dlhw -m, s": n / median(measured["sweep"]),
                     "sweep / homework": ratio(measured["sweep"], measured["homework"]),
