@@ -135,7 +135,8 @@ def draw_scaling(ax: Axes, rows: list[dict[str, Any]], label: str) -> None:
     dress(ax)
     logarithmic(ax, "x", tuple(at))
     logarithmic(ax, "y")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)))
     worst = min(rows, key=lambda row: row["ideal / measured"])
     caption(ax, f"{100 * worst['ideal / measured']:.0f}% of the ideal speed at {worst['at']}, the least")
 

@@ -23,7 +23,7 @@ OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"fallback_random": 
 def compile_forward(trainer: Trainer) -> None:
     """Give the trainer a compiled forward for its full batches, and say what that cost and when it pays off.
 
-    Measured on an AVX2 CPU at one thread (benchmarks/results): LeNet-5's step gains 2%, fully connected nets nothing,
+    Measured on an AVX2 CPU at one thread (benchmarks/results): LeNet-5's step gains 3%, fully connected nets nothing,
     as their time goes into matrix products that are no faster for it.
     """
     batch = full_batch(trainer)
